@@ -46,7 +46,9 @@ class Env:
     host: str = setting("SMARTFLOW_HOST", kinds.HOST, "127.0.0.1", "Address to listen on.")
     port: int = setting("SMARTFLOW_PORT", kinds.PORT, "8080", "Port to listen on.")
     workers: int = setting("SMARTFLOW_WORKERS", kinds.whole(1, 256), "2", "Server processes behind the port.")
-    var: Path = setting("SMARTFLOW_VAR", kinds.PATH, str(ROOT / "var"), "Folder for data, secrets, journal and logs.")
+    var: Path = setting(
+        "SMARTFLOW_VAR", kinds.PATH, str(ROOT / "var"), "Folder for data, secrets, journal and logs."
+    )
     database_url: str = setting(
         "DATABASE_URL",
         kinds.url("postgresql", "postgres"),
@@ -62,7 +64,10 @@ class Env:
         secret=True,
     )
     database_pool: int = setting(
-        "SMARTFLOW_DATABASE_POOL", kinds.whole(1, 200), "4", "Largest number of database connections per process."
+        "SMARTFLOW_DATABASE_POOL",
+        kinds.whole(1, 200),
+        "4",
+        "Largest number of database connections per process.",
     )
     redis_url: str = setting(
         "REDIS_URL",
@@ -82,7 +87,10 @@ class Env:
         "SMARTFLOW_KEY_RING", kinds.TEXT, "", "The key ring as JSON; overrides the file.", secret=True
     )
     key_ring_file: Path | None = setting(
-        "SMARTFLOW_KEY_RING_FILE", kinds.PATH, "", "Key ring file. Unset: `secrets/keyring.json` of SMARTFLOW_VAR."
+        "SMARTFLOW_KEY_RING_FILE",
+        kinds.PATH,
+        "",
+        "Key ring file. Unset: `secrets/keyring.json` of SMARTFLOW_VAR.",
     )
     journal_mode: str = setting(
         "SMARTFLOW_JOURNAL_MODE",
@@ -91,7 +99,10 @@ class Env:
         "Durability: `process` survives a killed process, `strict` a power loss, `closed` refuses without a journal.",
     )
     max_stale_s: int = setting(
-        "SMARTFLOW_MAX_STALE_S", kinds.whole(1, 86400), "600", "How long gateways serve their last snapshot alone."
+        "SMARTFLOW_MAX_STALE_S",
+        kinds.whole(1, 86400),
+        "600",
+        "How long gateways serve their last snapshot alone.",
     )
     max_body_bytes: int = setting(
         "SMARTFLOW_MAX_BODY_BYTES", kinds.size(1024, 1024**3), "16MiB", "Largest accepted request body."
@@ -103,7 +114,10 @@ class Env:
         "SMARTFLOW_TRUSTED_PROXIES", kinds.NETWORKS, "", "Proxies whose forwarding headers are believed."
     )
     outbound_allow: tuple[str, ...] = setting(
-        "SMARTFLOW_OUTBOUND_ALLOW", kinds.NETWORKS, "", "Private networks that calls may go to although typed by a user."
+        "SMARTFLOW_OUTBOUND_ALLOW",
+        kinds.NETWORKS,
+        "",
+        "Private networks that calls may go to although typed by a user.",
     )
     allowed_hosts: tuple[str, ...] = setting(
         "SMARTFLOW_ALLOWED_HOSTS", kinds.HOSTS, "localhost,127.0.0.1,[::1]", "Host names the pages answer to."
@@ -113,22 +127,34 @@ class Env:
     )
     debug: bool = setting("SMARTFLOW_DEBUG", kinds.SWITCH, "off", "Development pages and plain static files.")
     log_level: str = setting(
-        "SMARTFLOW_LOG_LEVEL", kinds.choice("debug", "info", "warning", "error"), "info", "Least level that is logged."
+        "SMARTFLOW_LOG_LEVEL",
+        kinds.choice("debug", "info", "warning", "error"),
+        "info",
+        "Least level that is logged.",
     )
     local_model: bool = setting(
         "SMARTFLOW_LOCAL_MODEL", kinds.SWITCH, "on", "Start the small local model beside the server."
     )
     local_model_url: str = setting(
-        "SMARTFLOW_LOCAL_MODEL_URL", kinds.url("http"), "", "Where the local model listens; set by `manage.py up`."
+        "SMARTFLOW_LOCAL_MODEL_URL",
+        kinds.url("http"),
+        "",
+        "Where the local model listens; set by `manage.py up`.",
     )
     public_url: str = setting(
         "SMARTFLOW_PUBLIC_URL", kinds.url("http", "https"), "", "Address people use. Unset: host and port."
     )
     drain_wait_s: int = setting(
-        "SMARTFLOW_DRAIN_WAIT_S", kinds.whole(0, 300), "0", "Time between readiness off and no longer accepting."
+        "SMARTFLOW_DRAIN_WAIT_S",
+        kinds.whole(0, 300),
+        "0",
+        "Time between readiness off and no longer accepting.",
     )
     drain_deadline_s: int = setting(
-        "SMARTFLOW_DRAIN_DEADLINE_S", kinds.whole(1, 3600), "30", "Longest time running requests get at shutdown."
+        "SMARTFLOW_DRAIN_DEADLINE_S",
+        kinds.whole(1, 3600),
+        "30",
+        "Longest time running requests get at shutdown.",
     )
 
     @property
@@ -159,7 +185,11 @@ def load(environ: Mapping[str, str] | None = None) -> Env:
     given = dict(os.environ if environ is None else environ)
     problems: list[str] = []
     var = _var_folder(given)
-    values = {**_read_file(var / "stores.env", problems), **_read_file(var / "smartflow.env", problems), **given}
+    values = {
+        **_read_file(var / "stores.env", problems),
+        **_read_file(var / "smartflow.env", problems),
+        **given,
+    }
     found: dict[str, Any] = {}
     for item in fields(Env):
         found[item.name] = _value(item, values, problems)
@@ -167,7 +197,9 @@ def load(environ: Mapping[str, str] | None = None) -> Env:
     if found.get("database_owner_url") and not found.get("database_url"):
         problems.append("DATABASE_URL is missing although DATABASE_OWNER_URL is set.")
     if found.get("port") is not None and "*" in (found.get("allowed_hosts") or ()) and not found.get("debug"):
-        problems.append("SMARTFLOW_ALLOWED_HOSTS must name hosts: * is only accepted with SMARTFLOW_DEBUG=on.")
+        problems.append(
+            "SMARTFLOW_ALLOWED_HOSTS must name hosts: * is only accepted with SMARTFLOW_DEBUG=on."
+        )
     if problems:
         raise EnvError(problems)
     return Env(**found)
@@ -201,7 +233,13 @@ def reference() -> str:
     lines = ["| setting | type | default | what it does |", "|---|---|---|---|"]
     for item in fields(Env):
         meta = item.metadata
-        default = "`<checkout>/var`" if item.name == "var" else f"`{meta['default']}`" if meta["default"] else "unset"
+        default = (
+            "`<checkout>/var`"
+            if item.name == "var"
+            else f"`{meta['default']}`"
+            if meta["default"]
+            else "unset"
+        )
         note = " **Secret.**" if meta["secret"] else ""
         lines.append(f"| `{meta['name']}` | {meta['kind'].name} | {default} | {meta['doc']}{note} |")
     return "\n".join(lines)

@@ -35,7 +35,7 @@ def launch(command: Command) -> subprocess.Popen[bytes]:
     """Start the command in a session of its own, its output appended to its log; it gets its stop signal if we die."""
     command.log.parent.mkdir(parents=True, exist_ok=True)
     with command.log.open("ab") as log:
-        return subprocess.Popen(  # noqa: S603, PLW1509 - argv is ours; the hook calls one prepared C function
+        return subprocess.Popen(
             command.argv,
             env=dict(command.env),
             cwd=command.cwd,
@@ -47,7 +47,7 @@ def launch(command: Command) -> subprocess.Popen[bytes]:
             user=command.uid,
             group=command.uid,
             extra_groups=None if command.uid is None else [],
-            preexec_fn=_die_with_parent(command.stop_signal),
+            preexec_fn=_die_with_parent(command.stop_signal),  # noqa: PLW1509 - it calls one prepared C function
         )
 
 

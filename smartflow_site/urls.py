@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Addresses of the control half: pages, admin and the control API of every room."""
+
+import importlib.util
+
+from django.contrib import admin
+from django.urls import include, path, re_path
+from django.urls.resolvers import URLPattern, URLResolver
+from drf_spectacular.views import SpectacularAPIView
+
+_API = ("providers", "routing", "audit", "changes", "approvals", "notify", "identity", "keys", "policies")
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("admin/", admin.site.urls),
+    re_path(r"^api/schema/?$", SpectacularAPIView.as_view(), name="schema"),
+    *(
+        path("api/", include(f"apps.{room}.api"))
+        for room in _API
+        if importlib.util.find_spec(f"apps.{room}.api")
+    ),
+]
+if importlib.util.find_spec("apps.dashboard.urls"):
+    urlpatterns.append(path("", include("apps.dashboard.urls")))
