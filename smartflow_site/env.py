@@ -45,7 +45,12 @@ class Env:
     )
     host: str = setting("SMARTFLOW_HOST", kinds.HOST, "127.0.0.1", "Address to listen on.")
     port: int = setting("SMARTFLOW_PORT", kinds.PORT, "8080", "Port to listen on.")
-    workers: int = setting("SMARTFLOW_WORKERS", kinds.whole(1, 256), "2", "Server processes behind the port.")
+    workers: int = setting(
+        "SMARTFLOW_WORKERS",
+        kinds.whole(1, 256),
+        "2",
+        "Server processes behind the port; `serve` alone runs one unless this is set.",
+    )
     var: Path = setting(
         "SMARTFLOW_VAR", kinds.PATH, str(ROOT / "var"), "Folder for data, secrets, journal and logs."
     )

@@ -18,6 +18,10 @@ _LOG_LIMIT = 10 * 1024 * 1024
 _LOGS_KEPT = 3
 
 
+class Fault(Exception):  # noqa: N818 - it is what its sentence says, not a defect of the program
+    """Something a person can put right; the text is one sentence for the console."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
     """What to start and how to end it; `env` is the whole environment of the child."""

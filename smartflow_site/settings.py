@@ -36,6 +36,14 @@ def database(url: str) -> dict[str, Any]:
     }
 
 
+def _present(module: str, name: str) -> list[str]:
+    """The dotted name, if its module is part of this build."""
+    try:
+        return [f"{module}.{name}"] if importlib.util.find_spec(module) else []
+    except ModuleNotFoundError:
+        return []
+
+
 SECRET_KEY = ENV.secret_key or keep_secret(ENV.var / "secrets" / "django.key", size=32)
 DEBUG = ENV.debug
 ALLOWED_HOSTS = [*ENV.allowed_hosts, *filter(None, [urlsplit(ENV.address).hostname])]
@@ -52,7 +60,7 @@ INSTALLED_APPS = [
     "channels",
     "rest_framework",
     "drf_spectacular",
-    *(f"apps.{room}" for room in _ROOMS if importlib.util.find_spec(f"apps.{room}")),
+    *(f"apps.{room}" for room in _ROOMS if _present(f"apps.{room}.apps", room)),
 ]
 MIDDLEWARE = [
     "smartflow_site.middleware.SecurityHeaders",
@@ -100,7 +108,7 @@ CHANNEL_LAYERS = {
     },
 }
 
-AUTH_USER_MODEL = "identity.Person" if importlib.util.find_spec("apps.identity") else "auth.User"
+AUTH_USER_MODEL = "identity.Person" if _present("apps.identity.models", "Person") else "auth.User"
 LOGIN_URL = "/signin"
 LOGIN_REDIRECT_URL = "/"
 LOGOUT_REDIRECT_URL = "/signin"
@@ -153,7 +161,7 @@ STORAGES = {
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         # The first one decides that a stranger gets 401 and not 403.
-        "apps.identity.api.TokenAuthentication",
+        *_present("apps.identity.api", "TokenAuthentication"),
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
@@ -162,7 +170,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PAGINATION_CLASS": "smartflow_site.pagination.ByIdentifier",
     "PAGE_SIZE": 50,
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "EXCEPTION_HANDLER": "apps.identity.problems.problem_handler",
+    **{"EXCEPTION_HANDLER": name for name in _present("apps.identity.problems", "problem_handler")},
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }

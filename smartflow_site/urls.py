@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Addresses of the control half: pages, admin and the control API of every room."""
 
-import importlib.util
+from importlib.util import find_spec
 
 from django.contrib import admin
 from django.urls import include, path, re_path
@@ -19,5 +19,5 @@ urlpatterns: list[URLPattern | URLResolver] = [
         if importlib.util.find_spec(f"apps.{room}.api")
     ),
 ]
-if importlib.util.find_spec("apps.dashboard.urls"):
+if find_spec("apps.dashboard") and find_spec("apps.dashboard.urls"):
     urlpatterns.append(path("", include("apps.dashboard.urls")))

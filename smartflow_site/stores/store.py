@@ -7,13 +7,13 @@ import time
 from pathlib import Path
 from typing import Protocol
 
-from smartflow_site.process import Command, launch, stop, tail
+from smartflow_site.process import Command, Fault, launch, stop, tail
 
 START_SECONDS = 60.0
 BUSY_SECONDS = 10.0
 
 
-class StoreError(Exception):
+class StoreError(Fault):
     """A store that cannot be used; the text is one sentence for a person."""
 
 
