@@ -158,7 +158,7 @@ STORAGES = {
     "staticfiles": {"BACKEND": _STATIC},
 }
 
-REST_FRAMEWORK = {
+REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         # The first one decides that a stranger gets 401 and not 403.
         *_present("apps.identity.api", "TokenAuthentication"),
@@ -170,10 +170,11 @@ REST_FRAMEWORK = {
     "DEFAULT_PAGINATION_CLASS": "smartflow_site.pagination.ByIdentifier",
     "PAGE_SIZE": 50,
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    **{"EXCEPTION_HANDLER": name for name in _present("apps.identity.problems", "problem_handler")},
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
+for _name in _present("apps.identity.problems", "problem_handler"):
+    REST_FRAMEWORK["EXCEPTION_HANDLER"] = _name
 SPECTACULAR_SETTINGS = {
     "TITLE": "Smartflow control API",
     "DESCRIPTION": "Providers, models, targets, records, approvals and change log of one organisation.",

@@ -16,7 +16,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     *(
         path("api/", include(f"apps.{room}.api"))
         for room in _API
-        if importlib.util.find_spec(f"apps.{room}.api")
+        if find_spec(f"apps.{room}") and find_spec(f"apps.{room}.api")
     ),
 ]
 if find_spec("apps.dashboard") and find_spec("apps.dashboard.urls"):
