@@ -10,8 +10,9 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from smartflow_site.stores.store import StoreError
+
 _INNER_ID = "1000"
-_SPARE_IDS = range(64100, 64200)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,17 +57,26 @@ def spare_base(var: Path) -> Path:
 def copy_binaries(source: Path, base: Path) -> Path:
     """The server's files where another user can read them; copied again when the source changed."""
     stamp_text = f"{source.resolve()} {(source / 'bin' / 'postgres').stat().st_mtime_ns}"
-    target, stamp = base / "pginstall", base / "pginstall.stamp"
+    target, stamp = binaries(source, base), base / "server.stamp"
     with contextlib.suppress(FileNotFoundError):
         if stamp.read_text(encoding="utf-8") == stamp_text:
             return target
-    fresh = base / "pginstall.new"
+    fresh = base / "server.new"
     shutil.rmtree(fresh, ignore_errors=True)
-    shutil.copytree(source, fresh, symlinks=True)
-    shutil.rmtree(target, ignore_errors=True)
-    fresh.rename(target)
+    shutil.copytree(source, fresh / source.parent.name / source.name, symlinks=True)
+    # A repaired wheel keeps its libraries beside its package, and its programs look for them there.
+    libraries = source.parent.with_name(f"{source.parent.name}.libs")
+    if libraries.is_dir():
+        shutil.copytree(libraries, fresh / libraries.name)
+    shutil.rmtree(base / "server", ignore_errors=True)
+    fresh.rename(base / "server")
     stamp.write_text(stamp_text, encoding="utf-8")
     return target
+
+
+def binaries(source: Path, base: Path) -> Path:
+    """Where the copy of an installation folder is, in the same place relative to its libraries."""
+    return base / "server" / source.parent.name / source.name
 
 
 def make_base(base: Path) -> None:
@@ -82,8 +92,13 @@ def _namespace() -> tuple[str, ...]:
 
 
 def _spare_uid(base: Path) -> int:
-    """The owner of existing data, else an id no account has."""
+    """The owner of existing data, else the powerless account every system has; initdb wants one with a name."""
     with contextlib.suppress(FileNotFoundError):
         return (base / "postgres").stat().st_uid
-    taken = {entry.pw_uid for entry in pwd.getpwall()}
-    return next(uid for uid in _SPARE_IDS if uid not in taken)
+    try:
+        return pwd.getpwnam("nobody").pw_uid
+    except KeyError:
+        raise StoreError(
+            "PostgreSQL does not run as root, and neither user namespaces nor an account `nobody` are here:"
+            " start Smartflow as an ordinary user or set DATABASE_URL."
+        ) from None

@@ -202,7 +202,8 @@ class Postgres:
             raise StoreError(full_sentence(self.name, self.base))
         faults = re.findall(r"(?:error|ERROR|FATAL|PANIC):\s+(.*)", done.stderr)
         if done.returncode != 0 or faults:
-            reason = faults[-1] if faults else f"{program} ended with code {done.returncode}"
+            said_first = (said.strip().splitlines() or [f"it ended with code {done.returncode}"])[0]
+            reason = faults[-1] if faults else said_first
             raise StoreError(f"PostgreSQL cannot be set up in {self.base}: {reason.rstrip('.')}.")
 
     def _end_leftovers(self) -> None:
@@ -227,7 +228,7 @@ class Postgres:
                 (self._socket_folder() / f"{_SOCKET_NAME}.lock").unlink(missing_ok=True)
 
     def _binary(self, name: str) -> Path:
-        root = self._as.base / "pginstall" if self._as.base is not None else self._source
+        root = self._source if self._as.base is None else confine.binaries(self._source, self._as.base)
         return root / "bin" / name
 
     def _password(self, role: str) -> str:
