@@ -45,7 +45,7 @@ def whole(low: int, high: int) -> Kind:
     """A whole number within two bounds."""
 
     def parse(raw: str) -> int:
-        if not re.fullmatch(r"[+-]?\d{1,18}", raw) or not low <= int(raw) <= high:
+        if not re.fullmatch(r"[+-]?[0-9]{1,18}", raw) or not low <= int(raw) <= high:
             raise ValueError(f"must be a whole number from {low} to {high}")
         return int(raw)
 
@@ -56,7 +56,7 @@ def size(low: int, high: int) -> Kind:
     """A number of bytes, with an optional unit."""
 
     def parse(raw: str) -> int:
-        match = re.fullmatch(r"(\d{1,15})\s*([A-Za-z]*)", raw)
+        match = re.fullmatch(r"([0-9]{1,15})\s*([A-Za-z]*)", raw)
         if match is None or match[2].lower() not in _SIZES:
             raise ValueError("must be a number of bytes such as 16777216 or 16MiB")
         value = int(match[1]) * _SIZES[match[2].lower()]

@@ -20,7 +20,7 @@ def bind(host: str, port: int) -> socket.socket:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
-    except socket.gaierror as fault:
+    except (socket.gaierror, UnicodeError) as fault:
         raise PortError(f"SMARTFLOW_HOST {host} is not an address of this machine.") from fault
     bound = socket.socket(family, kind, protocol)
     try:

@@ -11,6 +11,7 @@ from types import FrameType
 from typing import Any
 
 import uvicorn
+from typing_extensions import override
 
 from smartflow_site import ports
 from smartflow_site.env import Env, require
@@ -36,6 +37,7 @@ class DrainingServer(uvicorn.Server):
         self._wait_s = wait_s
         self._draining = False
 
+    @override
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """First signal: drain; second: end at once."""
         begin = getattr(self.config.loaded_app, "begin_drain", None)

@@ -13,7 +13,7 @@ from pathlib import Path
 from smartflow_site.process import stop
 from smartflow_site.secretfile import write_private
 from smartflow_site.stores.postgres import APP, OWNER, Postgres
-from smartflow_site.stores.store import StoreError, run_store
+from smartflow_site.stores.store import Store, StoreError, run_store
 from smartflow_site.stores.valkey import Valkey
 
 
@@ -65,7 +65,8 @@ def _serve(options: argparse.Namespace, ended: threading.Event) -> int:
     file = var / "stores.env"
     code = 0
     try:
-        for store in filter(None, (postgres, valkey)):
+        stores: list[Store | None] = [postgres, valkey]
+        for store in filter(None, stores):
             process = run_store(store)
             running.append((store.name, process, store.command().stop_signal))
         write_addresses(file, addresses(postgres, valkey))
