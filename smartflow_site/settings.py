@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Django's settings, all derived from `env.py`: the control half of the system."""
 
+import contextlib
 import importlib.util
 import sys
 from typing import Any
@@ -142,6 +143,9 @@ USE_TZ = USE_I18N = True
 
 STATIC_URL = "/static/"
 STATIC_ROOT = ENV.var / "static"
+with contextlib.suppress(OSError):
+    # On a read-only disk nothing was collected either, and the server then warns once.
+    STATIC_ROOT.mkdir(parents=True, exist_ok=True)
 STATICFILES_DIRS = [ROOT / "static"]
 # Collected files are served under hashed names; a checkout that never collected serves them as they lie.
 _COLLECTED = (STATIC_ROOT / "staticfiles.json").exists() and not DEBUG
