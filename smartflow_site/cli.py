@@ -36,7 +36,7 @@ def _up() -> int:
     # Only here: a server process has no use for the supervisor and its stores.
     from smartflow_site.up import up
 
-    return asyncio.run(up(load()))
+    return asyncio.run(up(load(running_stores=False)))
 
 
 def _serve(options: argparse.Namespace) -> int:

@@ -185,16 +185,17 @@ class Env:
         return self.public_url.rstrip("/") or f"http://{host}:{self.port}"
 
 
-def load(environ: Mapping[str, str] | None = None) -> Env:
-    """Read all settings: environment, then `smartflow.env`, then what running stores wrote; EnvError names all faults."""
+def load(environ: Mapping[str, str] | None = None, *, running_stores: bool = True) -> Env:
+    """Read all settings; EnvError names all faults.
+
+    The environment wins over `smartflow.env`, which wins over the note that running embedded stores leave.
+    Whoever starts those stores passes `running_stores=False`: the note may be that of a killed run.
+    """
     given = dict(os.environ if environ is None else environ)
     problems: list[str] = []
     var = _var_folder(given)
-    values = {
-        **_read_file(var / "stores.env", problems),
-        **_read_file(var / "smartflow.env", problems),
-        **given,
-    }
+    noted = _read_file(var / "stores.env", problems) if running_stores else {}
+    values = {**noted, **_read_file(var / "smartflow.env", problems), **given}
     found: dict[str, Any] = {}
     for item in fields(Env):
         found[item.name] = _value(item, values, problems)

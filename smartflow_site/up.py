@@ -102,7 +102,7 @@ class Machine:
         if found:
             write_addresses(self._addresses, found)
         # From here on the children and we agree on what the settings are, or say at once what is wrong.
-        self.env = load(self.variables)
+        self.env = load(self.variables, running_stores=False)
 
     async def _start_model(self) -> None:
         if not self.env.local_model or self.env.local_model_url:
