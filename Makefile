@@ -62,9 +62,9 @@ e2e: $(STAMPS)/e2e ## run the browser tests (needs Chromium)
 lock: $(STAMPS)/bootstrap ## compile requirements/*.in again (the only target that chooses versions)
 	@for group in bootstrap base embedded dev e2e; do \
 		echo "compiling requirements/$$group.txt"; \
-		(cd requirements && ../$(COMPILE) $(ARGS) $$group.in -o $$group.txt) || exit 1; done
+		$(COMPILE) $(ARGS) requirements/$$group.in -o requirements/$$group.txt || exit 1; done
 	@echo "compiling requirements/model.txt"
-	@cd requirements && ../$(COMPILE) --no-deps $(ARGS) model.in -o model.txt
+	@$(COMPILE) --no-deps $(ARGS) requirements/model.in -o requirements/model.txt
 
 clean: ## remove the environment and caches; your data in var/ stays
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -174,7 +174,7 @@ async def test_a_signal_during_the_start_ends_what_runs(tmp_path: Path) -> None:
 
 async def test_a_step_that_fails_says_its_last_words(tmp_path: Path) -> None:
     supervisor = Supervisor(tmp_path)
-    code = "import sys; print('Traceback'); sys.exit('ValueError: the table is gone')"
+    code = "import sys; print('Traceback', flush=True); sys.exit('ValueError: the table is gone')"
     command = Command(argv=(sys.executable, "-c", code), env=dict(os.environ), log=tmp_path / "step.log")
     with pytest.raises(ChildError, match=r"^migrating failed: ValueError: the table is gone\. Log: "):
         await supervisor.step("migrating", command)
