@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from smartflow_site.secretfile import private_folder
+
 _PR_SET_PDEATHSIG = 1
 _LOG_LIMIT = 10 * 1024 * 1024
 _LOGS_KEPT = 3
@@ -37,7 +39,7 @@ class Command:
 
 def launch(command: Command) -> subprocess.Popen[bytes]:
     """Start the command in a session of its own, its output appended to its log; it gets its stop signal if we die."""
-    command.log.parent.mkdir(parents=True, exist_ok=True)
+    private_folder(command.log.parent)
     with command.log.open("ab") as log:
         return subprocess.Popen(
             command.argv,
