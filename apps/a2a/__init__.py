@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The A2A agent gateway (not built yet)."""

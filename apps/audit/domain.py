@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The VAS record: one value per exchange that says everything that happened to it."""
+
+from decimal import Decimal
+from enum import StrEnum
+
+import msgspec
+
+
+class State(StrEnum):
+    """Whether the end of an exchange is known."""
+
+    OPEN = "open"
+    DONE = "done"
+    INTERRUPTED = "interrupted"
+
+
+class Verdict(StrEnum):
+    """What became of an exchange, in the words the pages use."""
+
+    ALLOWED = "allowed"
+    REDACTED = "redacted"
+    BLOCKED = "blocked"
+    HELD = "held"
+    REFUSED = "refused"
+    FAILED = "failed"
+
+
+class UsageSource(StrEnum):
+    """How sure the token counts are."""
+
+    PROVIDER = "provider"
+    ESTIMATED = "estimated"
+    CACHE = "cache"
+    NONE = "none"
+    UNKNOWN = "unknown"
+
+
+class Stage(msgspec.Struct, frozen=True, array_like=True):
+    """One stage: its name, when it began after the first byte, how long it took (both microseconds)."""
+
+    name: str
+    began_us: int
+    took_us: int
+
+
+class Attempt(msgspec.Struct, frozen=True):
+    """One call to a target; `outcome` is ok, status, timeout, connect, cut, cancelled or too_large."""
+
+    target_id: str
+    target: str
+    provider: str
+    model: str
+    began_us: int
+    took_us: int
+    status: int
+    outcome: str
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """What a detector found: its type and how often, in which segment; never the value."""
+
+    type: str
+    count: int
+    segment: str
+
+
+class Evaluation(msgspec.Struct, frozen=True):
+    """One policy looked at one phase: `action` is allow, redact, block or error."""
+
+    policy_id: str
+    version: int
+    name: str
+    phase: str
+    action: str
+    took_us: int
+    findings: tuple[Finding, ...] = ()
+
+
+class PhaseTried(msgspec.Struct, frozen=True):
+    """One cache phase: `result` is hit, miss or skipped."""
+
+    phase: str
+    result: str
+    took_us: int = 0
+
+
+class Record(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """The VAS record of one exchange; the pipeline fills it, the journal keeps it.
+
+    Times are microseconds after the first byte of the request; `id` carries the moment that byte came.
+    `cost` is exact dollars, `charged` and `reserved` whole micro-dollars.
+    """
+
+    v: int = 1
+    id: str
+    organisation_id: str = ""
+    state: State = State.OPEN
+    # Who asked
+    key_id: str = ""
+    key_name: str = ""
+    key_hint: str = ""
+    person_id: str = ""
+    person_name: str = ""
+    email: str = ""
+    department: str = ""
+    groups: tuple[str, ...] = ()
+    team_id: str = ""
+    team_name: str = ""
+    assurance: str = ""
+    session_id: str = ""
+    client_request_id: str = ""
+    client_ip: str = ""
+    user_agent: str = ""
+    tags: tuple[str, ...] = ()
+    demo: bool = False
+    # What was asked
+    path: str = ""
+    dialect: str = ""
+    stream: bool = False
+    model_asked: str = ""
+    model: str = ""
+    # What became of it
+    verdict: Verdict = Verdict.ALLOWED
+    status: int = 0
+    error_code: str = ""
+    finish_reason: str = ""
+    delivered_chars: int = 0
+    approval_id: str = ""
+    # Where it went
+    target_id: str = ""
+    target: str = ""
+    provider: str = ""
+    upstream_model: str = ""
+    attempts: tuple[Attempt, ...] = ()
+    # What policies and cache did
+    bundle: str = ""
+    evaluations: tuple[Evaluation, ...] = ()
+    phases: tuple[PhaseTried, ...] = ()
+    cache_hit: str = ""
+    cache_key: str = ""
+    saved: Decimal = Decimal(0)
+    # What it used and cost
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_tokens: int = 0
+    usage_source: UsageSource = UsageSource.NONE
+    cost: Decimal = Decimal(0)
+    charged: int = 0
+    reserved: int = 0
+    overrun: bool = False
+    price_version: str = ""
+    budget_ids: tuple[str, ...] = ()
+    # How long it took
+    stages: tuple[Stage, ...] = ()
+    total_us: int = 0
+    upstream_us: int = 0
+    first_byte_us: int = 0
+    # Which process held it
+    lease: str = ""
+    body_stored: bool = False
+
+
+class Body(msgspec.Struct, frozen=True, kw_only=True):
+    """Sealed prompt and answer of one exchange, bound to its id; kept only where the organisation wants bodies."""
+
+    v: int = 1
+    id: str
+    organisation_id: str
+    subject: str
+    prompt: bytes
+    answer: bytes
+    redacted: bool

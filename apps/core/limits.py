@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The bounds that are not settings: what a process holds at most, and how long anything may take."""
+
+MAX_HEAD_BYTES = 32 * 1024
+HEAD_SECONDS = 3.0
+SILENT_SECONDS = 10.0
+BODY_SECONDS = 30.0
+MAX_EVENT_BYTES = 4 * 1024 * 1024
+MAX_ANSWER_BYTES = 32 * 1024 * 1024
+MAX_JSON_DEPTH = 64
+MAX_STREAMS = 1000
+MAX_EXCHANGES = 2000
+# What one process keeps in memory.
+MAX_KEYS = 50_000
+MAX_REDIS_PENDING = 10_000
+REDIS_SECONDS = 2.0
+# Calls to providers.
+CONNECT_SECONDS = 5.0
+ANSWER_SECONDS = 600.0
+SILENCE_SECONDS = 120.0
+KEEP_ALIVE_SECONDS = 15.0
+LEASE_SECONDS = 30
+LEASE_RENEW_SECONDS = 10.0

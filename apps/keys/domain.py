@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Virtual keys, callers, budgets: frozen values and pure decisions."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from apps.core.values import Value
+
+PREFIX = "sk-sf-"
+BOUNDARIES_AHEAD = 3
+
+
+class Assurance(StrEnum):
+    """How sure it is who is behind a request."""
+
+    VERIFIED = "verified"
+    ASSERTED = "asserted"
+    APPLICATION = "application"
+
+
+class Window(StrEnum):
+    """How often a budget begins anew, by the calendar of its time zone."""
+
+    DAY = "day"
+    WEEK = "week"
+    MONTH = "month"
+    LIFETIME = "lifetime"
+
+
+class Budget(msgspec.Struct, frozen=True, kw_only=True):
+    """One node of a caller's path: a limit in whole micro-dollars per window; `limit` None counts only."""
+
+    id: str
+    name: str
+    window: Window = Window.LIFETIME
+    zone: str = "UTC"
+    limit: int | None = None
+    hard: bool = True
+
+
+class Key(Value, frozen=True, kw_only=True):
+    """A virtual key as gateways see it; the secret is not in it, `digest` is what it is found by."""
+
+    id: str
+    organisation_id: str
+    organisation_name: str
+    digest: str
+    name: str
+    hint: str
+    enabled: bool = True
+    expires_ms: int | None = None
+    person_id: str = ""
+    person_name: str = ""
+    email: str = ""
+    department: str = ""
+    groups: tuple[str, ...] = ()
+    team_id: str = ""
+    team_name: str = ""
+    # Shell patterns over public model names; empty allows none, ("*",) all.
+    models: tuple[str, ...] = ("*",)
+    requests_per_minute: int | None = None
+    requests_at_once: int | None = None
+    budgets: tuple[Budget, ...] = ()
+    assumed_output_tokens: int | None = None
+    may_assert_person: bool = False
+    may_override_route: bool = False
+    bodies: str = "off"
+    demo: bool = False
+    version: int = 0
+
+
+class Absent(Value, frozen=True, kw_only=True, tag="absent"):
+    """The published answer "there is no such key"."""
+
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who is behind one request; needs no key, tokens and sessions make callers too."""
+
+    key: Key
+    assurance: Assurance
+    person_name: str
+    email: str = ""
+
+    @property
+    def organisation_id(self) -> str:
+        """The tenant."""
+        return self.key.organisation_id
+
+    @property
+    def has_hard_budget(self) -> bool:
+        """Whether admission may never be guessed."""
+        return any(budget.hard and budget.limit is not None for budget in self.key.budgets)
+
+
+def boundaries(window: Window, zone: str, at: datetime) -> tuple[int, ...]:
+    """Starts of the current and the next windows as seconds since 1970; the script picks by the store's clock."""
+    if window is Window.LIFETIME:
+        return (0,)
+    local = at.astimezone(ZoneInfo(zone))
+    day = local.replace(hour=0, minute=0, second=0, microsecond=0)
+    start = {
+        Window.DAY: day,
+        Window.WEEK: day - timedelta(days=day.weekday()),
+        Window.MONTH: day.replace(day=1),
+    }[window]
+    found = [start]
+    for _ in range(BOUNDARIES_AHEAD - 1):
+        found.append(_next(window, found[-1]))
+    return tuple(int(moment.astimezone(UTC).timestamp()) for moment in found)
+
+
+def _next(window: Window, start: datetime) -> datetime:
+    """The start of the window after the one that starts at a local midnight."""
+    if window is Window.MONTH:
+        return (start + timedelta(days=32)).replace(day=1)
+    return start + timedelta(days=1 if window is Window.DAY else 7)

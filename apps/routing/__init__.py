@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which targets a request may go to, and in what order."""
