@@ -48,6 +48,7 @@ def _present(module: str, name: str) -> list[str]:
 SECRET_KEY = ENV.secret_key or keep_secret(ENV.var / "secrets" / "django.key", size=32)
 KEY_RING_TEXT = ENV.key_ring
 KEY_RING_FILE = ENV.key_ring_path
+OUTBOUND_ALLOW = ENV.outbound_allow
 DEBUG = ENV.debug
 ALLOWED_HOSTS = [*ENV.allowed_hosts, *filter(None, [urlsplit(ENV.address).hostname])]
 HTTPS = ENV.address.startswith("https://")
