@@ -3,8 +3,14 @@
 
 from decimal import Decimal
 from enum import StrEnum
+from typing import Any
 
 import msgspec
+
+from apps.core import money
+from apps.core.keyring import KeyRing, Purpose
+
+READABLE = (1,)
 
 
 class State(StrEnum):
@@ -171,3 +177,96 @@ class Body(msgspec.Struct, frozen=True, kw_only=True):
     prompt: bytes
     answer: bytes
     redacted: bool
+
+
+_ENCODER = msgspec.json.Encoder(decimal_format="string")
+_RECORDS = msgspec.json.Decoder(Record)
+_BODIES = msgspec.json.Decoder(Body)
+
+
+class RecordError(ValueError):
+    """Stored bytes that are no record or body of a version this code reads; the text never holds the value."""
+
+
+def encode_record(record: Record) -> bytes:
+    """One line of JSON; text that UTF-8 cannot carry loses only the characters concerned."""
+    try:
+        return _ENCODER.encode(record)
+    except UnicodeEncodeError:
+        return _ENCODER.encode(_cleaned(msgspec.to_builtins(record, builtin_types=(Decimal,))))
+
+
+def decode_record(raw: bytes | str) -> Record:
+    """The record in some JSON, of this version or the one before it; else RecordError."""
+    try:
+        found = _RECORDS.decode(raw)
+    except msgspec.MsgspecError as fault:
+        raise RecordError(f"not a record: {fault}") from None
+    if found.v not in READABLE:
+        raise RecordError(f"a record of version {found.v} cannot be read")
+    return found
+
+
+def encode_body(body: Body) -> bytes:
+    """One line of JSON; sealed bytes as base64."""
+    return _ENCODER.encode(body)
+
+
+def decode_body(raw: bytes) -> Body:
+    """The body in some JSON; else RecordError."""
+    try:
+        found = _BODIES.decode(raw)
+    except msgspec.MsgspecError as fault:
+        raise RecordError(f"not a body: {fault}") from None
+    if found.v not in READABLE:
+        raise RecordError(f"a body of version {found.v} cannot be read")
+    return found
+
+
+def interrupted(record: Record) -> Record:
+    """How an exchange is closed whose end nobody knows: usage unknown, charged its full reservation."""
+    return msgspec.structs.replace(
+        record,
+        state=State.INTERRUPTED,
+        verdict=Verdict.FAILED,
+        error_code="interrupted",
+        usage_source=UsageSource.UNKNOWN,
+        charged=record.reserved,
+        cost=money.dollars(record.reserved),
+    )
+
+
+def seal_body(ring: KeyRing, record: Record, prompt: bytes, answer: bytes, *, redacted: bool = False) -> Body:
+    """Prompt and answer sealed for one exchange and its subject; neither opens under another's id."""
+    subject = record.person_id or record.key_id
+    return Body(
+        id=record.id,
+        organisation_id=record.organisation_id,
+        subject=subject,
+        prompt=ring.seal(Purpose.BODY, prompt, _bound(record.organisation_id, subject, record.id, "prompt")),
+        answer=ring.seal(Purpose.BODY, answer, _bound(record.organisation_id, subject, record.id, "answer")),
+        redacted=redacted,
+    )
+
+
+def open_body(ring: KeyRing, body: Body) -> tuple[bytes, bytes]:
+    """Prompt and answer of a sealed body; KeyRingError when it was changed, moved, or its key is gone."""
+    return (
+        ring.open(Purpose.BODY, body.prompt, _bound(body.organisation_id, body.subject, body.id, "prompt")),
+        ring.open(Purpose.BODY, body.answer, _bound(body.organisation_id, body.subject, body.id, "answer")),
+    )
+
+
+def _bound(organisation_id: str, subject: str, record_id: str, part: str) -> str:
+    return f"{organisation_id}/{subject}/{record_id}/{part}"
+
+
+def _cleaned(value: Any) -> Any:
+    """Builtins without lone surrogates, which JSON allows a client to send and UTF-8 cannot hold."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, dict):
+        return {key: _cleaned(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_cleaned(item) for item in value]
+    return value
