@@ -15,6 +15,7 @@ from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from typing_extensions import override
 
 _NONCE = 12
 
@@ -55,6 +56,7 @@ class KeyRing:
         if missing:
             raise KeyRingError(f"the key ring has no key for {', '.join(missing)}")
 
+    @override
     def __repr__(self) -> str:
         return (
             f"KeyRing({', '.join(f'{purpose.value}={number}' for purpose, number in self._newest.items())})"

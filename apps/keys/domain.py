@@ -42,7 +42,7 @@ class Budget(msgspec.Struct, frozen=True, kw_only=True):
     hard: bool = True
 
 
-class Key(Value, frozen=True, kw_only=True):
+class Key(Value, frozen=True, kw_only=True, tag="key"):
     """A virtual key as gateways see it; the secret is not in it, `digest` is what it is found by."""
 
     id: str
@@ -77,6 +77,27 @@ class Absent(Value, frozen=True, kw_only=True, tag="absent"):
     """The published answer "there is no such key"."""
 
     digest: str
+
+
+class OpenRecord(Value, frozen=True, kw_only=True):
+    """An admitted exchange whose end is not known yet: what a sweeper needs to close it."""
+
+    id: str
+    organisation_id: str
+    key_id: str
+    key_name: str = ""
+    key_hint: str = ""
+    person_id: str = ""
+    person_name: str = ""
+    team_id: str = ""
+    team_name: str = ""
+    model: str = ""
+    path: str = ""
+    lease: str = ""
+    budget_ids: tuple[str, ...] = ()
+    reserved: int = 0
+    deadline_ms: int = 0
+    demo: bool = False
 
 
 @dataclass(frozen=True, slots=True)

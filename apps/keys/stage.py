@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The steps about the caller: identify, admit and reserve, settle."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from time import time
+from typing import Any
+
+import hiredis
+
+from apps.core import money
+from apps.core.clock import from_ms
+from apps.core.keyring import KeyRing
+from apps.core.outcome import Refuse
+from apps.core.redis import Redis, RedisDown
+from apps.keys import store
+from apps.keys.book import KeyBook, Missing
+from apps.keys.domain import PREFIX, Assurance, Budget, Caller, Key, OpenRecord
+
+RETRY = (("retry-after", "5"),)
+_UNKNOWN = Refuse(
+    "invalid_api_key", "The key is not known here. Check it, or ask for one under Request a key."
+)
+_UNSURE = Refuse(
+    "admission_unavailable", "Keys cannot be checked at the moment. Send the request again.", headers=RETRY
+)
+
+
+@dataclass(slots=True)
+class Admission:
+    """What admission decided: `open` is to be settled; `answer` is the cached one, which holds nothing open."""
+
+    open: OpenRecord | None
+    windows: tuple[int, ...] = ()
+    answer: bytes | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+    guessed: bool = False
+
+
+def credential(headers: Mapping[bytes, bytes]) -> str | Refuse:
+    """The one credential of a request, from `authorization` or `x-api-key`; two different ones are refused."""
+    bearer = headers.get(b"authorization", b"")
+    other = headers.get(b"x-api-key", b"")
+    token = b""
+    if bearer:
+        scheme, _, token = bearer.partition(b" ")
+        token = token.strip()
+        if scheme.lower() != b"bearer" or not token:
+            return Refuse("invalid_api_key", "The authorization header must be `Bearer` and a key.")
+    if other and token and other != token:
+        return Refuse(
+            "conflicting_credentials", "`authorization` and `x-api-key` carry different keys; send one."
+        )
+    found = token or other
+    if not found:
+        return Refuse("missing_api_key", "No key was sent. Send `Authorization: Bearer sk-sf-…`.")
+    return found.decode("latin-1")
+
+
+def recognise(book: KeyBook, ring: KeyRing, secret: str) -> Key | Missing | Refuse:
+    """The key of a secret as far as memory knows; `Missing` must be loaded, no other answer needs I/O."""
+    if not secret.startswith(PREFIX) or len(secret) != len(PREFIX) + 48:
+        return _UNKNOWN
+    found = book.find(ring.digest(secret))
+    return _UNKNOWN if found is None else found
+
+
+async def load(book: KeyBook, ring: KeyRing, secret: str) -> Key | Refuse:
+    """The key of a secret from Redis, asking control where Redis does not know it."""
+    try:
+        for digest in ring.digests(secret):
+            found = await book.load(digest)
+            if found is not None:
+                return found
+    except (RedisDown, hiredis.ReplyError, TimeoutError):
+        return _UNSURE
+    return _UNKNOWN
+
+
+def caller_of(book: KeyBook, key: Key, asserted_person: str = "") -> Caller | Refuse:
+    """Who is behind a key: refused when it ended, was switched off, or floods this process."""
+    if not key.enabled:
+        return Refuse(
+            "disabled_api_key", f"Key {key.hint} was switched off. Ask its owner or an administrator."
+        )
+    if key.expires_ms is not None and key.expires_ms <= time() * 1000:
+        ended = from_ms(key.expires_ms).strftime("%-d %b %Y %H:%M UTC")
+        return Refuse(
+            "expired_api_key", f"Key {key.hint} ended on {ended}. Its owner can rotate it under My access."
+        )
+    wait = book.flood_wait(key)
+    if wait:
+        return Refuse(
+            "flooded",
+            f"Key {key.hint} sends more at once than one process accepts.",
+            headers=(("retry-after", str(wait)),),
+        )
+    if asserted_person and key.may_assert_person:
+        return Caller(key, Assurance.ASSERTED, asserted_person)
+    sure = Assurance.VERIFIED if key.person_id else Assurance.APPLICATION
+    return Caller(key, sure, key.person_name, key.email)
+
+
+async def admit(redis: Redis, book: KeyBook, caller: Caller, wish: store.Reservation) -> Admission | Refuse:
+    """One round trip that checks every limit of the caller's path and reserves; without Redis a share or a refusal."""
+    try:
+        answer = await store.admit(redis, caller, wish)
+    except RedisDown:
+        return _without_redis(book, caller, wish)
+    match answer[0]:
+        case b"ok":
+            return _admitted(caller, wish, answer)
+        case b"hit":
+            return Admission(None, answer=answer[2], headers=_rate_headers(caller.key, int(answer[1])))
+        case b"rate":
+            return _rate_refused(caller.key, answer)
+        case b"parallel":
+            text = f"Key {caller.key.hint} already has {int(answer[1])} requests under way, its limit."
+            return Refuse("rate_limit_exceeded", text, headers=(("retry-after", "1"),))
+        case b"budget":
+            return _budget_refused(caller, answer, wish.open.reserved)
+    return _unavailable(caller)
+
+
+async def settle(redis: Redis, record: OpenRecord, charged: int) -> bool:
+    """Replace a reservation by what was really used; False when somebody settled it before."""
+    keys, args = store.settle_call(record, charged)
+    return bool(await redis.script(store.SETTLE_SCRIPT, keys, args))
+
+
+async def reopen(redis: Redis, pending: list[tuple[OpenRecord, tuple[int, ...]]]) -> None:
+    """Register open records again after Redis lost them, so that a rebuild sees what is held."""
+    commands: list[asyncio.Future[Any]] = []
+    for record, windows in pending:
+        commands += store.reopen_commands(redis, record, windows)
+    if commands:
+        await asyncio.gather(*commands)
+
+
+def _admitted(caller: Caller, wish: store.Reservation, answer: list[Any]) -> Admission:
+    rows = [tuple(int(cell) for cell in answer[at : at + 4]) for at in range(3, len(answer), 4)]
+    headers = _rate_headers(caller.key, int(answer[1]))
+    for budget, (_, end, spent, held) in zip(caller.key.budgets, rows, strict=True):
+        if budget.limit is not None:
+            headers += _budget_headers(budget, spent, held + wish.open.reserved, end)
+            break
+    return Admission(wish.open, tuple(row[0] for row in rows), headers=headers)
+
+
+def _rate_headers(key: Key, left: int) -> tuple[tuple[str, str], ...]:
+    if key.requests_per_minute is None:
+        return ()
+    return (
+        ("x-ratelimit-limit-requests", str(key.requests_per_minute)),
+        ("x-ratelimit-remaining-requests", str(max(0, left))),
+    )
+
+
+def _budget_headers(budget: Budget, spent: int, held: int, end: int) -> tuple[tuple[str, str], ...]:
+    limit = budget.limit or 0
+    reset = (("x-smartflow-budget-reset", from_ms(end * 1000).strftime("%Y-%m-%dT%H:%M:%SZ")),) if end else ()
+    return (
+        ("x-smartflow-budget", header_text(budget.name)),
+        ("x-smartflow-budget-limit", money.text(money.dollars(limit))),
+        ("x-smartflow-budget-spent", money.text(money.dollars(spent))),
+        ("x-smartflow-budget-remaining", money.text(money.dollars(max(0, limit - spent - held)))),
+        *reset,
+    )
+
+
+def _rate_refused(key: Key, answer: list[Any]) -> Refuse:
+    limit, wait = int(answer[1]), int(answer[2])
+    text = f"Key {key.hint} may send {limit} requests per minute and has. The next one may come in {wait} s."
+    return Refuse("rate_limit_exceeded", text, headers=(("retry-after", str(wait)), *_rate_headers(key, 0)))
+
+
+def _budget_refused(caller: Caller, answer: list[Any], reserved: int) -> Refuse:
+    index, spent, held, limit, end, at = (int(cell) for cell in answer[1:7])
+    budget = caller.key.budgets[index]
+    amounts = f"{_usd(spent)} of {_usd(limit)} spent"
+    if held:
+        amounts += f" and {_usd(held)} reserved by requests under way"
+    reset = f" It resets on {from_ms(end * 1000).strftime('%-d %b %Y at %H:%M UTC')}." if end else ""
+    text = f"Budget “{budget.name}” has {amounts}; this request may cost up to {_usd(reserved)}.{reset}"
+    wait = (("retry-after", str(max(1, end - at))),) if end else ()
+    return Refuse("budget_exceeded", text, headers=(*wait, *_budget_headers(budget, spent, held, end)))
+
+
+def _without_redis(book: KeyBook, caller: Caller, wish: store.Reservation) -> Admission | Refuse:
+    if caller.has_hard_budget:
+        return _unavailable(caller)
+    if not book.share(caller.key):
+        text = (
+            f"Key {caller.key.hint} used up this process's share of its limit while counters are unreachable."
+        )
+        return Refuse("rate_limit_exceeded", text, headers=RETRY)
+    return Admission(wish.open, guessed=True)
+
+
+def _unavailable(caller: Caller) -> Refuse:
+    text = f"The budgets of key {caller.key.hint} cannot be checked at the moment, and they are hard limits."
+    return Refuse("admission_unavailable", text, headers=RETRY)
+
+
+def _usd(micro: int) -> str:
+    return f"${money.text(money.dollars(micro))}"
+
+
+def header_text(text: str) -> str:
+    """A name as an HTTP header value can carry it: visible ASCII, everything else as a question mark."""
+    return "".join(char if " " <= char <= "~" else "?" for char in text)[:200]

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What this room keeps in Redis: published keys, open records, and the two scripts' calls."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from apps.core import redis_names, values
+from apps.core.clock import now
+from apps.core.redis import Argument, Redis, Script
+from apps.keys.domain import Absent, Budget, Caller, Key, OpenRecord, boundaries
+from apps.keys.scripts import ADMIT, SETTLE
+
+ADMIT_SCRIPT = Script(ADMIT)
+SETTLE_SCRIPT = Script(SETTLE)
+SCRIPTS = (ADMIT_SCRIPT, SETTLE_SCRIPT)
+_PUBLISHED = msgspec.json.Decoder(Key | Absent)
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """What one exchange asks admission for."""
+
+    open: OpenRecord
+    epoch: str
+    cache_digest: str
+    probe: bool
+
+
+def read_key(raw: bytes) -> Key | None:
+    """A published key, None for a published absence; ShapeError when it is neither."""
+    try:
+        found = _PUBLISHED.decode(raw)
+    except msgspec.MsgspecError as fault:
+        raise values.ShapeError(f"Key: {fault}") from None
+    return found if isinstance(found, Key) else None
+
+
+def split_open(raw: bytes) -> tuple[int, tuple[int, ...], OpenRecord]:
+    """A stored open record as (reserved micro-dollars, window start of each budget, record)."""
+    head, _, body = raw.partition(b"|")
+    reserved, _, windows = head.partition(b";")
+    starts = tuple(int(part) for part in windows.split(b",") if part)
+    return int(reserved), starts, values.decode(OpenRecord, body)
+
+
+def join_open(record: OpenRecord, windows: Sequence[int]) -> bytes:
+    """The stored form of an open record."""
+    starts = ",".join(str(start) for start in windows)
+    return f"{record.reserved};{starts}|".encode() + values.encode(record)
+
+
+async def admit(redis: Redis, caller: Caller, wish: Reservation) -> list[Any]:
+    """Run the admission script; its answer as in `scripts.py`."""
+    record, key = wish.open, caller.key
+    org = record.organisation_id
+    keys = [
+        redis_names.counters(org),
+        redis_names.open_records(org, record.lease),
+        redis_names.open_leases(org),
+        redis_names.cached(org, wish.cache_digest),
+        redis_names.rates(org, key.id),
+        *(redis_names.spend(org, budget.id) for budget in key.budgets),
+    ]
+    args: list[Argument] = [
+        wish.epoch,
+        record.id,
+        record.lease,
+        values.encode(record),
+        record.reserved,
+        key.requests_per_minute or 0,
+        key.requests_at_once or 0,
+        int(wish.probe),
+    ]
+    for budget in key.budgets:
+        args += _budget_arguments(budget)
+    answer: list[Any] = await redis.script(ADMIT_SCRIPT, keys, args)
+    return answer
+
+
+def settle_call(record: OpenRecord, charged: int) -> tuple[list[str], list[Argument]]:
+    """Keys and arguments of the settling script."""
+    org = record.organisation_id
+    keys = [
+        redis_names.open_records(org, record.lease),
+        redis_names.rates(org, record.key_id),
+        *(redis_names.spend(org, budget_id) for budget_id in record.budget_ids),
+    ]
+    return keys, [record.id, charged]
+
+
+def settle_sync(client: Any, record: OpenRecord, charged: int) -> bool:
+    """Settle from the control half, with redis-py's client; False when it was settled before."""
+    keys, args = settle_call(record, charged)
+    return bool(client.eval(SETTLE, len(keys), *keys, *args))
+
+
+def _budget_arguments(budget: Budget) -> list[Argument]:
+    starts = boundaries(budget.window, budget.zone, now())
+    limit = -1 if budget.limit is None else budget.limit
+    return [limit, int(budget.hard), len(starts), *starts]
+
+
+def reopen_commands(redis: Redis, record: OpenRecord, windows: Sequence[int]) -> list[Any]:
+    """Commands that register an open record again: the record, what it holds, and that it is under way."""
+    org = record.organisation_id
+    commands = [
+        redis.command(
+            "HSET", redis_names.open_records(org, record.lease), record.id, join_open(record, windows)
+        ),
+        redis.command("SADD", redis_names.open_leases(org), record.lease),
+        redis.command("HINCRBY", redis_names.rates(org, record.key_id), "now", 1),
+    ]
+    for budget_id, start in zip(record.budget_ids, windows, strict=True):
+        commands.append(
+            redis.command("HINCRBY", redis_names.spend(org, budget_id), f"{start}:held", record.reserved)
+        )
+    return commands
