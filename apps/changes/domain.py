@@ -20,7 +20,7 @@ class Role(StrEnum):
     AUDITOR = "auditor"
 
 
-class Forbidden(Exception):
+class Forbidden(Exception):  # noqa: N818 - an answer, not a defect
     """The actor lacks the role; the text says which one is needed."""
 
 

@@ -5,6 +5,7 @@ from typing import Any, ClassVar, NoReturn
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
+from typing_extensions import override
 
 from apps.core import clock
 from apps.core.tenancy import OrganisationQuerySet, OrganisationRow
@@ -20,10 +21,12 @@ class AppendOnlyError(Exception):
 class ChangeQuerySet(OrganisationQuerySet["Change"]):
     """Changes, without the two methods that would alter history."""
 
+    @override
     def update(self, **_fields: Any) -> NoReturn:
         """Refused."""
         raise AppendOnlyError
 
+    @override
     def delete(self) -> NoReturn:
         """Refused."""
         raise AppendOnlyError
@@ -59,9 +62,11 @@ class Change(OrganisationRow):
             models.Index(fields=["organisation_id", "actor_id", "-id"], name="changes_actor"),
         ]
 
+    @override
     def __str__(self) -> str:
         return f"{self.actor_name}: {self.verb} {self.subject_name}"
 
+    @override
     def save(self, *args: Any, **kwargs: Any) -> None:
         """Add the entry; AppendOnlyError when it is there already."""
         if not self._state.adding:
@@ -69,6 +74,7 @@ class Change(OrganisationRow):
         kwargs["force_insert"] = True
         super().save(*args, **kwargs)
 
+    @override
     def delete(self, using: Any = None, keep_parents: bool = False) -> NoReturn:
         """Refused."""
         raise AppendOnlyError
@@ -96,5 +102,6 @@ class Outbox(models.Model):
             models.Index(fields=["published_at"], name="changes_published"),
         ]
 
+    @override
     def __str__(self) -> str:
         return f"{self.room} {self.subject_id}"

@@ -7,6 +7,7 @@ from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.db import models
 from django.db.models.functions import Lower
 from django.utils.translation import gettext_lazy as _
+from typing_extensions import override
 
 from apps.changes.domain import Actor
 from apps.core import clock
@@ -40,9 +41,11 @@ class Organisation(OrganisationRow):
         verbose_name_plural = _("organisations")
         ordering = ["name"]
 
+    @override
     def __str__(self) -> str:
         return self.name
 
+    @override
     def save(self, *args: Any, **kwargs: Any) -> None:
         """Store the row, which belongs to itself."""
         self.organisation_id = self.id
@@ -64,6 +67,7 @@ class Team(OrganisationRow):
             models.UniqueConstraint(fields=["organisation_id", "name"], name="identity_team_name"),
         ]
 
+    @override
     def __str__(self) -> str:
         return self.name
 
@@ -83,6 +87,7 @@ class Group(OrganisationRow):
             models.UniqueConstraint(fields=["organisation_id", "name"], name="identity_group_name"),
         ]
 
+    @override
     def __str__(self) -> str:
         return self.name
 
@@ -90,6 +95,7 @@ class Group(OrganisationRow):
 class PersonManager(BaseUserManager["Person"]):
     """People, looked up by e-mail address whatever its case."""
 
+    @override
     def get_queryset(self) -> OrganisationQuerySet["Person"]:
         """All people, with the question about the organisation."""
         return OrganisationQuerySet(self.model, using=self._db)
@@ -98,6 +104,7 @@ class PersonManager(BaseUserManager["Person"]):
         """The people of one organisation."""
         return self.get_queryset().of(organisation_id)
 
+    @override
     def get_by_natural_key(self, username: str | None) -> "Person":
         """The person of an e-mail address."""
         return self.get(email=(username or "").strip().lower())
@@ -143,9 +150,11 @@ class Person(AbstractBaseUser):
             models.CheckConstraint(condition=models.Q(email=Lower("email")), name="identity_email_lower"),
         ]
 
+    @override
     def __str__(self) -> str:
         return self.name
 
+    @override
     def clean(self) -> None:
         """E-mail addresses are kept in lower case."""
         self.email = self.email.strip().lower()
@@ -197,6 +206,7 @@ class PersonalToken(OrganisationRow):
         verbose_name_plural = _("personal tokens")
         ordering = ["-id"]
 
+    @override
     def __str__(self) -> str:
         return f"{self.name} (…{self.hint})"
 
@@ -212,5 +222,6 @@ class SignInFailure(models.Model):
         verbose_name = _("failed sign-in")
         verbose_name_plural = _("failed sign-ins")
 
+    @override
     def __str__(self) -> str:
         return self.digest[:8]
