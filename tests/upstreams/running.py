@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An upstream in a process of its own, for tests and the bench."""
+
+import json
+import signal
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from smartflow_site.env import ROOT
+from smartflow_site.process import stop
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """A running upstream: its address, its process, its log."""
+
+    port: int
+    pid: int
+    log: Path
+
+    @property
+    def url(self) -> str:
+        """The base address a provider is set up with."""
+        return f"http://127.0.0.1:{self.port}/v1"
+
+    def stats(self) -> dict[str, int]:
+        """Open connections, requests, completed answers."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/_stats", timeout=10) as answer:
+            found: dict[str, int] = json.load(answer)
+        return found
+
+    def lines(self) -> list[dict[str, Any]]:
+        """The log so far, one line per ended request."""
+        if not self.log.exists():
+            return []
+        return [json.loads(line) for line in self.log.read_text().splitlines()]
+
+
+@contextmanager
+def running(log: Path, *, port: int = 0, tls: tuple[Path, Path] | None = None) -> Iterator[Upstream]:
+    """Start an upstream, hand it over, stop it; `tls` is a certificate and its key as PEM files."""
+    argv = [sys.executable, "-m", "tests.upstreams.openai_server", "--port", str(port), "--log", str(log)]
+    if tls is not None:
+        argv += ["--certificate", str(tls[0]), "--key", str(tls[1])]
+    process = subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        if not line.startswith("listening "):
+            raise RuntimeError(f"the upstream did not start: {line!r}")
+        yield Upstream(int(line.split()[1]), process.pid, log)
+    finally:
+        stop(process, signal.SIGTERM, 10)  # type: ignore[arg-type]
+        assert process.stdout is not None
+        process.stdout.close()
