@@ -19,6 +19,7 @@ from typing_extensions import override
 from apps.core.limits import MAX_REDIS_PENDING, REDIS_SECONDS
 
 Argument = bytes | str | int
+UNUSABLE = ("LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "OOM", "MISCONF", "BUSY")
 BACKOFF = (0.05, 0.1, 0.2, 0.5, 1.0)
 
 
@@ -86,7 +87,7 @@ class _Connection(asyncio.Protocol):
         """Queue a command whose answers are pushes."""
         if not self._out:
             self._loop.call_soon(self._flush)
-        self._out.append(hiredis.pack_command(args))
+        self._out.append(hiredis.pack_command(args))  # type: ignore[arg-type]  # its stub asks for one element
 
     def overdue(self) -> bool:
         """Whether the oldest command has waited too long."""
@@ -112,7 +113,9 @@ class _Connection(asyncio.Protocol):
         future, _ = self._pending.popleft()
         if not future.done():
             if isinstance(answer, hiredis.ReplyError):
-                future.set_exception(answer)
+                # A server that loads its file or lost its primary is as good as none.
+                gone = str(answer).startswith(UNUSABLE)
+                future.set_exception(RedisDown("Redis cannot serve at the moment") if gone else answer)
             else:
                 future.set_result(answer)
 
