@@ -41,9 +41,9 @@ class Actor:
         return self.is_superuser or self.kind == "system" or bool(self.roles.intersection(roles))
 
 
-def system(organisation_id: str, name: str = "Smartflow") -> Actor:
+def system(organisation_id: str = "", name: str = "Smartflow") -> Actor:
     """The actor of timed work and first start."""
-    return Actor(id="system", name=name, kind="system", organisation_id=organisation_id)
+    return Actor(id="system", name=name, kind="system", organisation_id=organisation_id, is_superuser=True)
 
 
 def require(actor: Actor, *roles: Role) -> None:
