@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The REST face of one kind of row: strict fields, roles before look-ups, refusals with the right status."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from django.core.exceptions import NON_FIELD_ERRORS, ObjectDoesNotExist
 from django.core.exceptions import ValidationError as RuleError
 from django.db.models import QuerySet
 from django.urls import URLPattern, re_path
@@ -17,6 +16,7 @@ from rest_framework.serializers import Serializer
 from rest_framework.viewsets import GenericViewSet
 from typing_extensions import override
 
+from apps.core import ids
 from apps.core.django_rows import InUseError
 
 
@@ -47,25 +47,24 @@ class StrictSerializer(Serializer[Any]):
 
 
 class RowsView(GenericViewSet[Any]):
-    """List, create, read, change and delete rows of one kind through the services of their room."""
+    """List, create, read, change and delete rows of one kind through the services of their room.
+
+    Rooms set `permission_classes`: they are asked before anything is looked up.
+    """
 
     serializer_class: ClassVar[type[StrictSerializer]]  # type: ignore[misc]  # narrower than DRF's
     lookup_field = "id"
-    lookup_value_regex = "[a-z]{2,4}_[0-9a-f]{32}"
-
-    def check_role(self, request: Request) -> None:
-        """Raise Forbidden unless the person may do this; asked before anything is looked up."""
-        raise NotImplementedError
+    kind: ClassVar[Any]  # the model, an OrganisationRow
 
     def rows(self, request: Request) -> QuerySet[Any]:
         """The rows that the person may see."""
         raise NotImplementedError
 
-    def add(self, request: Request, values: dict[str, Any]) -> Any:
-        """Create a row from checked values."""
+    def add(self, request: Request, values: dict[str, Any]) -> str:
+        """Create a row from checked values; its id."""
         raise NotImplementedError
 
-    def alter(self, request: Request, row_id: str, values: dict[str, Any]) -> Any:
+    def alter(self, request: Request, row_id: str, values: dict[str, Any]) -> None:
         """Change a row by checked values."""
         raise NotImplementedError
 
@@ -75,31 +74,31 @@ class RowsView(GenericViewSet[Any]):
 
     @override
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Who it is, then whether they may, then everything else."""
+        """Who it is, then whether they may, then whether there can be such a row."""
         super().initial(request, *args, **kwargs)
-        self.check_role(request)
+        if "id" in kwargs and not ids.is_id(self.kind.KIND, kwargs["id"]):
+            raise NotFound()
 
     @override
     def get_queryset(self) -> QuerySet[Any]:
         """The rows that the person may see."""
-        return self.rows(self.request)
+        # The page that describes the API asks too, and has no person.
+        return (
+            self.kind.objects.none() if getattr(self, "swagger_fake_view", False) else self.rows(self.request)
+        )
 
     @override
     def handle_exception(self, exc: Exception) -> Response:
-        """Faults of services as what they mean over HTTP."""
-        match exc:
-            case RuleError():
-                faults = exc.message_dict if hasattr(exc, "error_dict") else {NON_FIELD_ERRORS: exc.messages}
-                exc = ValidationError({self.wire_name(name): texts for name, texts in faults.items()})
-            case InUseError():
-                exc = Conflict(str(exc))
-            case ObjectDoesNotExist():
-                exc = NotFound()
+        """Faults of services: fields under the names that clients know, rows in use as 409."""
+        if isinstance(exc, RuleError) and hasattr(exc, "error_dict"):
+            exc = ValidationError({self.wire_name(name): texts for name, texts in exc.message_dict.items()})
+        elif isinstance(exc, InUseError):
+            exc = Conflict(str(exc))
         return super().handle_exception(exc)
 
     def wire_name(self, name: str) -> str:
         """The name that a client knows a column by."""
-        return "detail" if name == NON_FIELD_ERRORS else name
+        return name
 
     def list(self, request: Request) -> Response:
         """Newest first, by cursor."""
@@ -108,13 +107,10 @@ class RowsView(GenericViewSet[Any]):
 
     def create(self, request: Request) -> Response:
         """201 with the new row."""
-        values = self._checked(request, partial=False)
-        row = self.add(request, values)
-        return Response(self.created(row), status=status.HTTP_201_CREATED)
-
-    def created(self, row: Any) -> Any:
-        """The answer to a create; the row as it is read, unless a room has more to say once."""
-        return self.get_serializer(row).data
+        values = self.checked(request)
+        answer = self.retrieve(request, self.add(request, values))
+        answer.status_code = status.HTTP_201_CREATED
+        return answer
 
     def retrieve(self, request: Request, id: str) -> Response:
         """One row."""
@@ -123,7 +119,7 @@ class RowsView(GenericViewSet[Any]):
     def update(self, request: Request, id: str, *, partial: bool = False) -> Response:
         """The row after the change; fields that PUT leaves out go back to their defaults."""
         self.get_queryset().only("id").get(id=id)
-        values = self._checked(request, partial=partial)
+        values = self.checked(request, partial=partial)
         self.alter(request, id, values)
         return self.retrieve(request, id)
 
@@ -136,7 +132,8 @@ class RowsView(GenericViewSet[Any]):
         self.remove(request, id)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
-    def _checked(self, request: Request, *, partial: bool) -> dict[str, Any]:
+    def checked(self, request: Request, *, partial: bool = False) -> dict[str, Any]:
+        """The values of a body; ValidationError by field."""
         serializer = self.get_serializer(data=request.data, partial=partial)
         serializer.is_valid(raise_exception=True)
         return dict(serializer.validated_data)
@@ -144,8 +141,8 @@ class RowsView(GenericViewSet[Any]):
 
 def row_urls(address: str, view: type[RowsView]) -> list[URLPattern]:
     """The two addresses of a kind of row, each with or without a slash at its end."""
-    many: dict[str, str | Callable[..., Any]] = {"get": "list", "post": "create"}
-    one: dict[str, str | Callable[..., Any]] = {
+    many: dict[str, Any] = {"get": "list", "post": "create"}
+    one: dict[str, Any] = {
         "get": "retrieve",
         "put": "update",
         "patch": "partial_update",
@@ -154,5 +151,5 @@ def row_urls(address: str, view: type[RowsView]) -> list[URLPattern]:
     name = address.replace("/", "-")
     return [
         re_path(rf"^{address}/?$", view.as_view(many), name=name),
-        re_path(rf"^{address}/(?P<id>{view.lookup_value_regex})/?$", view.as_view(one), name=f"{name}-one"),
+        re_path(rf"^{address}/(?P<id>[^/]+)/?$", view.as_view(one), name=f"{name}-one"),
     ]

@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Rows as services write them: who may see which, and broken rules that name their field or what is in the way."""
 
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from django.db import IntegrityError, models, transaction
 from django.db.models import ProtectedError
 from django.utils.translation import gettext as _
 
-from apps.core.tenancy import EVERYONE
+from apps.core.tenancy import EVERYONE, OrganisationQuerySet
 
+M = TypeVar("M", bound=models.Model)
 _NAMED = 5
 
 
@@ -33,6 +34,12 @@ class Viewer(Protocol):
 def scope(viewer: Viewer) -> str:
     """What to hand to `.objects.of`: the viewer's organisation, or all of them for a superuser."""
     return EVERYONE if viewer.is_superuser else viewer.organisation_id
+
+
+def rows_of(kind: type[M], organisation_id: str) -> OrganisationQuerySet[M]:
+    """The rows of a kind in one organisation, or in all of them for `EVERYONE`."""
+    every: OrganisationQuerySet[M] = OrganisationQuerySet(kind)
+    return every.of(organisation_id)
 
 
 def save_checked(row: models.Model) -> None:

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a wire dialect offers to the pipeline; the canonical form is OpenAI's chat completion as Python objects."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from apps.providers.domain import Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A JSON answer: the decoded object, and what the provider says it used (None where it does not say)."""
+
+    body: dict[str, Any]
+    usage: Usage | None
+    finish_reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One streamed event: `chunk` is the decoded object, `done` marks the end, `error` a fault told mid-stream."""
+
+    chunk: dict[str, Any] | None = None
+    usage: Usage | None = None
+    done: bool = False
+    error: str = ""
+
+
+class Dialect(Protocol):
+    """The five calls of a dialect; none of them does I/O. ValueError means "not in this dialect"."""
+
+    def path(self, upstream_model: str, *, stream: bool) -> str:
+        """The path below a provider's base URL."""
+
+    def headers(self, credential: str) -> tuple[tuple[str, str], ...]:
+        """Headers that carry the credential and say what is sent and wanted."""
+
+    def encode(self, fields: Mapping[str, Any], upstream_model: str) -> bytes:
+        """The body to send for a canonical request; what is not known is passed on."""
+
+    def decode(self, body: bytes) -> Whole:
+        """A whole JSON answer."""
+
+    def decode_event(self, data: bytes) -> Piece:
+        """One event of a stream."""
+
+    def error_text(self, body: bytes) -> str:
+        """What the provider says went wrong, as one short text; empty when it says nothing readable."""

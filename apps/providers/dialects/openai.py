@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""OpenAI Chat Completions (platform.openai.com/docs/api-reference/chat): the canonical dialect, passed through."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from apps.core.sse import DONE
+from apps.providers.dialects.dialect import Dialect, Piece, Whole
+from apps.providers.domain import Usage
+
+_ERROR_CHARS = 500
+_encode = msgspec.json.Encoder().encode
+
+
+class _Details(msgspec.Struct):
+    cached_tokens: int | None = 0
+
+
+class _Usage(msgspec.Struct):
+    prompt_tokens: int = 0
+    completion_tokens: int | None = 0
+    prompt_tokens_details: _Details | None = None
+
+    def canonical(self) -> Usage:
+        cached = (self.prompt_tokens_details and self.prompt_tokens_details.cached_tokens) or 0
+        return Usage(
+            input=max(0, self.prompt_tokens),
+            output=max(0, self.completion_tokens or 0),
+            cached=max(0, cached),
+        )
+
+
+_object = msgspec.json.Decoder(dict[str, Any]).decode
+
+
+class OpenAI:
+    """The dialect as calls without state."""
+
+    def path(self, upstream_model: str, *, stream: bool) -> str:
+        """One path for both forms."""
+        return "/chat/completions"
+
+    def headers(self, credential: str) -> tuple[tuple[str, str], ...]:
+        """A bearer credential where the provider wants one."""
+        fixed = (("content-type", "application/json"), ("accept-encoding", "identity"))
+        return (("authorization", f"Bearer {credential}"), *fixed) if credential else fixed
+
+    def encode(self, fields: Mapping[str, Any], upstream_model: str) -> bytes:
+        """The request with the provider's own name of the model; streams always ask for their usage."""
+        body = {**fields, "model": upstream_model}
+        if body.get("stream") is True:
+            options = body.get("stream_options")
+            body["stream_options"] = {**(options if isinstance(options, dict) else {}), "include_usage": True}
+        return _encode(body)
+
+    def decode(self, body: bytes) -> Whole:
+        """A whole completion; ValueError when it is not one."""
+        answer = _object(body)
+        choices = answer.get("choices")
+        if not isinstance(choices, list) or not all(isinstance(choice, dict) for choice in choices):
+            raise ValueError("no choices")
+        reasons = [str(choice.get("finish_reason") or "") for choice in choices]
+        return Whole(answer, _usage(answer.get("usage")), reasons[0] if reasons else "")
+
+    def decode_event(self, data: bytes) -> Piece:
+        """One chunk; ValueError when it is not one."""
+        if data == DONE:
+            return Piece(done=True)
+        chunk = _object(data)
+        if "error" in chunk:
+            return Piece(error=_message(chunk) or "the provider reported an error")
+        choices = chunk.get("choices")
+        if not isinstance(choices, list) or not all(isinstance(choice, dict) for choice in choices):
+            raise ValueError("no choices")
+        usage = chunk.get("usage")
+        return Piece(chunk, _usage(usage) if usage else None)
+
+    def error_text(self, body: bytes) -> str:
+        """The message of OpenAI's error shape, cut to a bound."""
+        try:
+            return _message(_object(body))
+        except (msgspec.DecodeError, RecursionError):
+            return ""
+
+
+def _usage(raw: Any) -> Usage | None:
+    if not isinstance(raw, dict):
+        return None
+    try:
+        return msgspec.convert(raw, _Usage).canonical()
+    except msgspec.ValidationError:
+        return None
+
+
+def _message(answer: dict[str, Any]) -> str:
+    error = answer.get("error")
+    text = error.get("message") if isinstance(error, dict) else error
+    return (
+        "".join(char if char.isprintable() else " " for char in text)[:_ERROR_CHARS]
+        if isinstance(text, str)
+        else ""
+    )
+
+
+DIALECT: Dialect = OpenAI()
