@@ -49,10 +49,12 @@ def text_of(script: Script, asked: Asked, headers: dict[str, str]) -> str:
         text = without_script(asked.prompt)
     else:
         text = script.text or GREETING
-    if script.size > len(text):
-        text = (text + " ") * (script.size // (len(text) + 1) + 1)
-        text = text[: script.size]
-    return text
+    return padded(text, script.size) if script.size > len(text) else text
+
+
+def padded(text: str, size: int) -> str:
+    """A text said again and again up to a size."""
+    return ((text + " ") * (size // (len(text) + 1) + 1))[:size]
 
 
 def usage_of(script: Script, asked: Asked, text: str) -> dict[str, Any] | None:
