@@ -168,7 +168,7 @@ STORAGES = {
 REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         # The first one decides that a stranger gets 401 and not 403.
-        *_present("apps.identity.api", "TokenAuthentication"),
+        *_present("apps.identity.authentication", "TokenAuthentication"),
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],

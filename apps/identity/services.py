@@ -2,7 +2,7 @@
 """Writing organisations, teams and people; tokens have a file of their own."""
 
 from collections.abc import Collection, Iterable, Mapping
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.auth.password_validation import validate_password
@@ -22,7 +22,7 @@ from apps.identity.tokens import issue_token, revoke_token
 
 __all__ = [
     "actor_of", "change_group", "change_organisation_settings", "change_person", "change_team", "create_group", "create_organisation",
-    "create_person", "create_team", "delete_group", "delete_team", "issue_token", "revoke_token", "set_password",
+    "create_person", "create_team", "delete_group", "delete_team", "edit_person", "issue_token", "revoke_token", "set_password",
     "set_roles", "system",
 ]  # fmt: skip
 Named = TypeVar("Named", Team, Group)
@@ -141,6 +141,7 @@ def change_person(
     *,
     actor: Actor,
     person_id: str,
+    email: str | None = None,
     name: str | None = None,
     department: str | None = None,
     groups: Iterable[Group] | None = None,
@@ -153,6 +154,7 @@ def change_person(
     require(actor, Role.ADMIN)
     row = _person(actor, person_id)
     before = _person_facts(row)
+    row.email = row.email if email is None else email.strip().lower()
     row.name = row.name if name is None else name.strip()
     row.department = row.department if department is None else department.strip()
     row.is_active = row.is_active if is_active is None else is_active
@@ -163,6 +165,27 @@ def change_person(
     _record(actor, "changed", row, before, _person_facts(row), reason)
     publish.tell_followers(row.organisation_id, row.pk)
     return row
+
+
+@transaction.atomic
+def edit_person(
+    *,
+    actor: Actor,
+    person_id: str,
+    email: str | None = None,
+    roles: Collection[Role] | None = None,
+    password: str | None = None,
+    reason: str = "",
+    **rest: Any,
+) -> Person:
+    """Everything a form can say of a person, in one transaction; `rest` is as in `change_person`."""
+    if rest or email is not None:
+        change_person(actor=actor, person_id=person_id, email=email, reason=reason, **rest)
+    if roles is not None:
+        set_roles(actor=actor, person_id=person_id, roles=roles, reason=reason)
+    if password:
+        set_password(actor=actor, person_id=person_id, password=password)
+    return _person(actor, person_id)
 
 
 @transaction.atomic
