@@ -4,8 +4,8 @@
 import asyncio
 import importlib
 import importlib.util
+import logging
 import os
-import runpy
 import socket
 from types import FrameType
 from typing import Any
@@ -57,8 +57,7 @@ def serve(env: Env, *, fd: int | None = None, with_beat: bool = False, applicati
     if env.service_type in HTTP_ROLES:
         return _serve_http(env, fd, application)
     if env.service_type == "shipper":
-        runpy.run_module("apps.audit.shipper", run_name="__main__", alter_sys=True)
-        return 0
+        return _ship(env)
     # Celery and Django: never loaded by a gateway.
     from smartflow_site import worker_process
 
@@ -67,6 +66,14 @@ def serve(env: Env, *, fd: int | None = None, with_beat: bool = False, applicati
         if env.service_type == "beat"
         else worker_process.run_worker(env, with_beat=with_beat)
     )
+
+
+def _ship(env: Env) -> int:
+    # A server process has no use for it.
+    from apps.audit import shipper
+
+    logging.basicConfig(level=env.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    return shipper.run(database_url=env.database_url, journal_dir=env.journal_dir)
 
 
 def _serve_http(env: Env, fd: int | None, application: str) -> int:

@@ -157,6 +157,8 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True):
     overrun: bool = False
     price_version: str = ""
     budget_ids: tuple[str, ...] = ()
+    # The store's clock at admission, which chose the budget windows; 0 where nothing was admitted.
+    admitted_ms: int = 0
     # How long it took
     stages: tuple[Stage, ...] = ()
     total_us: int = 0
