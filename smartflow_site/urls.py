@@ -21,3 +21,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
 ]
 if find_spec("apps.dashboard") and find_spec("apps.dashboard.urls"):
     urlpatterns.append(path("", include("apps.dashboard.urls")))
+    handler400 = "apps.dashboard.pages.faults.bad_request"
+    handler403 = "apps.dashboard.pages.faults.forbidden"
+    handler404 = "apps.dashboard.pages.faults.not_found"
+    handler500 = "apps.dashboard.pages.faults.failed"
