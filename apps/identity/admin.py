@@ -162,7 +162,7 @@ class PersonalTokenAdmin(OrganisationAdmin[PersonalToken]):
     list_filter = ["person"]
     search_fields = ["name", "person__name", "person__email"]
     fields = ["name", "person", "hint", "created_at", "expires_at", "last_used_at", "revoked_at"]
-    readonly_fields = fields
+    readonly_fields = ["name", "person", "hint", "created_at", "expires_at", "last_used_at", "revoked_at"]
     actions = ["revoke"]
 
     @admin.action(description=_("Revoke the chosen tokens"))

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The control API of people, teams and tokens."""
 
-from typing import Any
+from typing import Any, TypeVar
 
 from django.db.models import QuerySet
 from django.urls import URLPattern, re_path
+from django.utils.translation import gettext as _
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers, status
@@ -12,16 +13,17 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from typing_extensions import override
 
-from apps.changes.access import ANYBODY, RoleView, actor_of_request, scope_of
+from apps.changes.access import ANYBODY, RolePermission, RoleView, actor_of_request, scope_of
 from apps.core.django_api import RowsView, StrictSerializer, row_urls
 from apps.identity import selectors, services
 from apps.identity.authentication import TokenAuthentication
-from apps.identity.domain import Actor, Role, require
+from apps.identity.domain import Actor, Role
 from apps.identity.models import Group, Person, PersonalToken, Team
 
 __all__ = ["TokenAuthentication", "actor", "urlpatterns"]
 
 MOST_DAYS = 366
+Row = TypeVar("Row", Group, Team)
 
 
 class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]  # the library is untyped here
@@ -51,9 +53,17 @@ class MeAnswer(serializers.Serializer[Any]):
     organisation_name = serializers.CharField(source="organisation.name")
     department = serializers.CharField()
     roles = serializers.ListField(child=serializers.CharField())
-    groups = serializers.SlugRelatedField(many=True, read_only=True, slug_field="name")  # type: ignore[var-annotated]
-    teams = serializers.SlugRelatedField(many=True, read_only=True, slug_field="name")  # type: ignore[var-annotated]
+    groups = serializers.SerializerMethodField()
+    teams = serializers.SerializerMethodField()
     is_superuser = serializers.BooleanField()
+
+    def get_groups(self, person: Person) -> list[str]:
+        """Their names."""
+        return sorted(group.name for group in person.groups.all())
+
+    def get_teams(self, person: Person) -> list[str]:
+        """Their names."""
+        return sorted(team.name for team in person.teams.all())
 
 
 class MeView(RoleView):
@@ -83,14 +93,11 @@ class TokenSerializer(StrictSerializer):
 class TokensView(RowsView):
     """One's own tokens; made and revoked, never changed."""
 
-    serializer_class = TokenSerializer  # type: ignore[misc]  # as in RowsView
-    queryset = PersonalToken.objects.none()
-    kind = "tok"
+    serializer_class = TokenSerializer
+    permission_classes = [RolePermission]
+    roles = {"GET": ANYBODY, "POST": ANYBODY, "DELETE": ANYBODY}
+    kind = PersonalToken
     http_method_names = ["get", "post", "delete", "head", "options"]
-
-    @override
-    def check_role(self, request: Request) -> None:
-        """Everybody may have tokens."""
 
     @override
     def rows(self, request: Request) -> QuerySet[PersonalToken]:
@@ -101,7 +108,7 @@ class TokensView(RowsView):
     @override
     def create(self, request: Request) -> Response:
         """201 with the secret in `token`, which is shown this once only."""
-        values = self._checked(request, partial=False)
+        values = self.checked(request)
         asking = request.auth
         row, secret = services.issue_token(
             actor=actor(request),
@@ -118,15 +125,6 @@ class TokensView(RowsView):
         services.revoke_token(actor=actor(request), token_id=row_id)
 
 
-class AdminRows(RowsView):
-    """Rows for administrators."""
-
-    @override
-    def check_role(self, request: Request) -> None:
-        """Administrators only."""
-        require(actor(request), Role.ADMIN)
-
-
 class NamedSerializer(StrictSerializer):
     """A team or group."""
 
@@ -135,12 +133,13 @@ class NamedSerializer(StrictSerializer):
     name = serializers.CharField(max_length=200)
 
 
-class TeamsView(AdminRows):
+class TeamsView(RowsView):
     """Teams of the organisation."""
 
-    serializer_class = NamedSerializer  # type: ignore[misc]  # as in RowsView
-    queryset = Team.objects.none()
-    kind = "team"
+    serializer_class = NamedSerializer
+    permission_classes = [RolePermission]
+    roles = dict.fromkeys(("GET", "POST", "PUT", "PATCH", "DELETE"), (Role.ADMIN,))
+    kind = Team
 
     @override
     def rows(self, request: Request) -> QuerySet[Team]:
@@ -148,9 +147,9 @@ class TeamsView(AdminRows):
         return selectors.teams(scope_of(request))
 
     @override
-    def add(self, request: Request, values: dict[str, Any]) -> Team:
+    def add(self, request: Request, values: dict[str, Any]) -> str:
         """Make one."""
-        return services.create_team(actor=actor(request), name=values["name"])
+        return services.create_team(actor=actor(request), name=values["name"]).pk
 
     @override
     def alter(self, request: Request, row_id: str, values: dict[str, Any]) -> None:
@@ -164,6 +163,17 @@ class TeamsView(AdminRows):
         services.delete_team(actor=actor(request), team_id=row_id)
 
 
+class Members(serializers.ListField):
+    """The ids of a person's groups or teams."""
+
+    child = serializers.CharField(max_length=40)
+
+    @override
+    def to_representation(self, data: Any) -> list[str]:
+        """The ids, in the order they were made in."""
+        return sorted(row.pk for row in data.all())
+
+
 class PersonSerializer(StrictSerializer):
     """A person; a password goes in and never comes out."""
 
@@ -173,34 +183,36 @@ class PersonSerializer(StrictSerializer):
     name = serializers.CharField(max_length=200)
     department = serializers.CharField(max_length=200, allow_blank=True, default="")
     roles = serializers.ListField(child=serializers.ChoiceField([role.value for role in Role]), default=list)
-    groups: Any = serializers.SlugRelatedField(
-        many=True, slug_field="id", queryset=Group.objects.none(), default=list
-    )
-    teams: Any = serializers.SlugRelatedField(
-        many=True, slug_field="id", queryset=Team.objects.none(), default=list
-    )
+    groups = Members(default=list)
+    teams = Members(default=list)
     is_active = serializers.BooleanField(default=True)
     is_staff = serializers.BooleanField(default=False)
     password = serializers.CharField(write_only=True, required=False, max_length=200, trim_whitespace=False)
 
-    @override
-    def get_fields(self) -> dict[str, Any]:
-        """Groups and teams can be chosen from the asker's own organisation only."""
-        fields: dict[str, Any] = super().get_fields()
-        request = self.context.get("request")
-        if request is not None and getattr(request.user, "is_authenticated", False):
-            scope = actor(request).organisation_id
-            for name, rows in (("groups", selectors.groups(scope)), ("teams", selectors.teams(scope))):
-                fields[name].child_relation.queryset = rows
-        return fields
+    def validate_groups(self, chosen: list[str]) -> list[Group]:
+        """The groups, of the asker's own organisation."""
+        return _found(selectors.groups(actor(self.context["request"]).organisation_id), chosen)
+
+    def validate_teams(self, chosen: list[str]) -> list[Team]:
+        """The teams, of the asker's own organisation."""
+        return _found(selectors.teams(actor(self.context["request"]).organisation_id), chosen)
 
 
-class PeopleView(AdminRows):
+def _found(rows: QuerySet[Row], chosen: list[str]) -> list[Row]:
+    """The rows of some ids; ValidationError names those that are not there."""
+    found = {row.pk: row for row in rows.filter(pk__in=chosen)}
+    if missing := [identifier for identifier in chosen if identifier not in found]:
+        raise serializers.ValidationError(_("Not found: %(ids)s.") % {"ids": ", ".join(missing[:5])})
+    return list(found.values())
+
+
+class PeopleView(RowsView):
     """People of the organisation; they are closed, never deleted, because records name them."""
 
-    serializer_class = PersonSerializer  # type: ignore[misc]  # as in RowsView
-    queryset = Person.objects.none()
-    kind = "per"
+    serializer_class = PersonSerializer
+    permission_classes = [RolePermission]
+    roles = dict.fromkeys(("GET", "POST", "PATCH"), (Role.ADMIN,))
+    kind = Person
     http_method_names = ["get", "post", "patch", "head", "options"]
 
     @override
@@ -209,10 +221,10 @@ class PeopleView(AdminRows):
         return selectors.people(scope_of(request))
 
     @override
-    def add(self, request: Request, values: dict[str, Any]) -> Person:
+    def add(self, request: Request, values: dict[str, Any]) -> str:
         """Make one."""
         values.pop("is_active")
-        return services.create_person(actor=actor(request), **values)
+        return services.create_person(actor=actor(request), **values).pk
 
     @override
     def alter(self, request: Request, row_id: str, values: dict[str, Any]) -> None:
