@@ -52,7 +52,6 @@ class RowsView(GenericViewSet[Any]):
     Rooms set `permission_classes`: they are asked before anything is looked up.
     """
 
-    serializer_class: ClassVar[type[StrictSerializer]]  # type: ignore[misc]  # narrower than DRF's
     lookup_field = "id"
     kind: ClassVar[Any]  # the model, an OrganisationRow
 

@@ -2,13 +2,17 @@
 """Virtual keys as gateways get them: everything a request needs to know, copied into one value."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+import msgspec
+import redis
+from django.db import transaction
 from django.db.models import QuerySet
 
-from apps.changes.publish import Published, register
+from apps.changes.publish import Published, enqueue, register
+from apps.core import redis_names
 from apps.core.django_rows import rows_of
 from apps.core.tenancy import EVERYONE
 from apps.core.values import encode
@@ -20,6 +24,7 @@ from apps.keys.models import BudgetRow, Node, VirtualKey
 from apps.keys.selectors import budget_value
 from apps.keys.services import republish_for
 
+ABSENT_SECONDS = 60
 _AT_ONCE = 500
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -47,6 +52,26 @@ def load_by_digest(digest: str) -> bytes | None:
     """The value of the key with this digest; None when there is none."""
     found = next(_published(_rows().filter(digest=digest)), None)
     return None if found is None else found.value
+
+
+def answer(store: "redis.Redis", digests: Sequence[str]) -> None:
+    """Publish what is known of digests that gateways ask for: the key, or for a minute that there is none."""
+    keys = rows_of(VirtualKey, EVERYONE).filter(digest__in=digests)
+    known = {
+        digest: (org, key_id) for digest, org, key_id in keys.values_list("digest", "organisation_id", "id")
+    }
+    with transaction.atomic():
+        # By a note like any edit: the order of values is then held by the same lock.
+        for organisation_id, key_id in known.values():
+            enqueue("keys", organisation_id, key_id)
+    for digest in digests:
+        if digest not in known:
+            # A key that is issued at this moment is not overwritten.
+            store.set(
+                redis_names.key(digest), encode(domain.Absent(digest=digest)), ex=ABSENT_SECONDS, nx=True
+            )
+            edit = {"v": 1, "room": "keys", "organisation_id": "", "id": digest, "version": 0}
+            store.publish(redis_names.EDITS, msgspec.json.encode(edit))
 
 
 def register_rooms() -> None:

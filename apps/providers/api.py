@@ -72,7 +72,7 @@ class ModelSerializer(StrictSerializer):
     name = serializers.CharField(max_length=120)
     kind = serializers.ChoiceField(choices=services.KINDS, default=services.KINDS[0])
     output_cap = serializers.IntegerField(default=DEFAULT_OUTPUT_CAP, min_value=1, max_value=MOST_TOKENS)
-    context = serializers.IntegerField(default=0, min_value=0, max_value=MOST_TOKENS)
+    context = serializers.IntegerField(default=0, min_value=0, max_value=MOST_TOKENS)  # type: ignore[assignment]
     input_rate = Rate(default=None, allow_null=True)
     output_rate = Rate(default=None, allow_null=True)
     cached_rate = Rate(default=None, allow_null=True)
