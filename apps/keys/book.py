@@ -65,7 +65,7 @@ class KeyBook:
     def __len__(self) -> int:
         return len(self._entries)
 
-    def find(self, digest: str) -> Key | None | Missing:
+    def find(self, digest: str) -> Key | Missing | None:
         """The key as memory knows it; a stale entry still serves while Redis cannot be asked."""
         entry = self._entries.get(digest)
         if entry is None or (entry.key is None and entry.until < monotonic()):

@@ -10,13 +10,13 @@ from typing import Any
 import hiredis
 
 from apps.core import money
-from apps.core.clock import from_ms
+from apps.core.clock import from_ms, now
 from apps.core.keyring import KeyRing
 from apps.core.outcome import Refuse
 from apps.core.redis import Redis, RedisDown
 from apps.keys import store
 from apps.keys.book import KeyBook, Missing
-from apps.keys.domain import PREFIX, Assurance, Budget, Caller, Key, OpenRecord
+from apps.keys.domain import PREFIX, Assurance, Budget, Caller, Key, OpenRecord, boundaries
 
 RETRY = (("retry-after", "5"),)
 _UNKNOWN = Refuse(
@@ -195,7 +195,8 @@ def _without_redis(book: KeyBook, caller: Caller, wish: store.Reservation) -> Ad
             f"Key {caller.key.hint} used up this process's share of its limit while counters are unreachable."
         )
         return Refuse("rate_limit_exceeded", text, headers=RETRY)
-    return Admission(wish.open, guessed=True)
+    windows = tuple(boundaries(budget.window, budget.zone, now())[0] for budget in caller.key.budgets)
+    return Admission(wish.open, windows, guessed=True)
 
 
 def _unavailable(caller: Caller) -> Refuse:

@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The steps from the provider's answer on: review, price, record, and what follows the last byte."""
+
+import asyncio
+import contextlib
+from time import perf_counter_ns
+
+import hiredis
+import msgspec
+
+from apps.audit.bodies import seal_body
+from apps.audit.domain import Body, UsageSource
+from apps.audit.stage import record as write_record
+from apps.cache import stage as cache
+from apps.cache.domain import Stored
+from apps.core import clock, money, redis_names
+from apps.core.outcome import Refuse
+from apps.core.redis import RedisDown
+from apps.gateway.before import review_values
+from apps.gateway.exchange import Exchange
+from apps.gateway.rooms import Rooms
+from apps.keys import stage as keys
+from apps.providers.domain import Usage, cost
+from apps.providers.stage import Sent
+
+_encode = msgspec.json.Encoder().encode
+BYTES_PER_TOKEN = 4
+
+
+def review(exchange: Exchange, sent: Sent) -> bytes | Refuse:
+    """Step 7 for a whole answer: the provider's own bytes unless a policy put something else in."""
+    since = perf_counter_ns()
+    whole = sent.whole
+    assert whole is not None  # noqa: S101 - a whole answer was sent
+    exchange.usage = whole.usage
+    exchange.record.finish_reason = whole.finish_reason
+    messages = [choice.get("message") for choice in whole.body["choices"]]
+    produced = [message for message in messages if isinstance(message, (dict, list))]
+    exchange.produced_chars = sum(
+        len(str(message.get("content") or "")) for message in produced if isinstance(message, dict)
+    )
+    refusal, rewritten = review_values(exchange, produced)
+    exchange.stage("review", since)
+    if refusal is not None:
+        return refusal
+    delivered = _encode(whole.body) if rewritten else sent.raw
+    keep_answer(exchange, sent.raw, delivered)
+    return delivered
+
+
+def keep_answer(exchange: Exchange, original: bytes, delivered: bytes) -> None:
+    """Keep the answer's body where the organisation wants bodies: as it came, or as it was delivered."""
+    view = exchange.view
+    if view is not None and view.bodies != "off":
+        exchange.answer_kept = original if view.bodies == "full" else delivered
+
+
+def price(exchange: Exchange) -> None:
+    """What the exchange used and costs: the provider's figures, else an estimate of what was produced."""
+    record, admission, model, request = exchange.record, exchange.admission, exchange.model, exchange.request
+    if record.cache_hit:
+        record.usage_source = UsageSource.CACHE
+        return
+    if admission is None or admission.open is None or model is None or request is None:
+        return
+    usage = exchange.usage
+    reached = any(attempt.outcome in {"ok", "cancelled", "cut", "garbage"} for attempt in record.attempts)
+    if usage is not None:
+        record.usage_source = UsageSource.PROVIDER
+    elif not reached or (
+        record.status >= 400 and not exchange.produced_chars and record.error_code != "client_closed"
+    ):
+        return
+    else:
+        record.usage_source = UsageSource.ESTIMATED
+        usage = Usage(
+            input=-(-request.size // BYTES_PER_TOKEN), output=-(-exchange.produced_chars // BYTES_PER_TOKEN)
+        )
+    record.input_tokens, record.output_tokens, record.cached_tokens = usage.input, usage.output, usage.cached
+    record.cost = cost(model.rates, usage)
+    record.charged = money.charge(record.cost)
+    record.overrun = record.charged > record.reserved
+
+
+async def record(exchange: Exchange, rooms: Rooms) -> Refuse | None:
+    """Step 8: the finished record is in the journal before the last byte is released."""
+    if exchange.recorded:
+        return None
+    since = perf_counter_ns()
+    exchange.recorded = True
+    row = exchange.record
+    row.lease = rooms.lease
+    row.delivered_chars = row.delivered_chars or (exchange.produced_chars if row.status == 200 else 0)
+    row.total_us = (since - exchange.began) // 1000
+    rooms.metrics.exchange(row)
+    if not row.organisation_id or rooms.journal is None:
+        # Nobody's request: there is no tenant whose record it could be.
+        return None
+    refusal = await write_record(rooms.journal, row, _body(exchange, rooms))
+    if refusal is None:
+        rooms.under_way.journalled(row.id, row.charged)
+    return refusal
+
+
+async def settle(exchange: Exchange, rooms: Rooms, delivered: bytes = b"") -> None:
+    """Step 10: settle and keep in one batch; each may fail alone, the charge is tried again."""
+    admission, row = exchange.admission, exchange.record
+    work = []
+    if admission is not None and admission.open is not None and not admission.guessed:
+        work.append(_settle(exchange, rooms))
+    elif admission is None and exchange.caller is not None and row.verdict == "blocked":
+        # It never reached admission, and still counts as a request.
+        minute = clock.now_ms() // 60_000
+        work.append(
+            _quiet(
+                rooms.redis.command("HINCRBY", redis_names.rates(row.organisation_id, row.key_id), minute, 1)
+            )
+        )
+    if delivered and _keepable(exchange):
+        kept = cache.keep(rooms.redis, row.organisation_id, row.cache_key, _stored(exchange, delivered))
+        if kept is not None:
+            work.append(_quiet(kept))
+    if admission is not None and admission.guessed:
+        rooms.retry_settling()
+    if work:
+        await asyncio.gather(*work)
+
+
+async def _settle(exchange: Exchange, rooms: Rooms) -> None:
+    admission = exchange.admission
+    if admission is None or admission.open is None:
+        return
+    try:
+        await keys.settle(rooms.redis, admission.open, exchange.record.charged)
+        rooms.under_way.settled(exchange.record.id)
+    except (RedisDown, hiredis.ReplyError):
+        rooms.retry_settling()
+
+
+async def _quiet(future: "asyncio.Future[object]") -> None:
+    with contextlib.suppress(RedisDown, hiredis.ReplyError):
+        await future
+
+
+def _keepable(exchange: Exchange) -> bool:
+    row = exchange.record
+    return exchange.cacheable and not row.cache_hit and row.status == 200 and row.finish_reason == "stop"
+
+
+def _stored(exchange: Exchange, delivered: bytes) -> Stored:
+    row, caller, view = exchange.record, exchange.caller, exchange.view
+    assert caller is not None and view is not None  # noqa: S101, PT018
+    return Stored(
+        body=msgspec.Raw(delivered),
+        model=row.model,
+        target=row.target,
+        bundle=view.bundle.digest,
+        reader=caller.key.team_id or caller.key.id,
+        input_tokens=row.input_tokens,
+        output_tokens=row.output_tokens,
+        cost=row.cost,
+        stored_ms=clock.now_ms(),
+    )
+
+
+def _body(exchange: Exchange, rooms: Rooms) -> Body | None:
+    view = exchange.view
+    if view is None or view.bodies == "off" or not exchange.prompt_kept:
+        return None
+    return seal_body(rooms.ring, exchange.record, exchange.prompt_kept, exchange.answer_kept)

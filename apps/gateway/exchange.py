@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One request and its answer while they are under way; the finished `record` is the VAS record."""
+
+from dataclasses import dataclass, field
+from time import perf_counter_ns
+
+from apps.audit.domain import Evaluation, Record, Stage
+from apps.core import ids
+from apps.gateway.snapshot import View
+from apps.gateway.wire import ChatRequest, Wishes
+from apps.keys.domain import Caller
+from apps.keys.stage import Admission
+from apps.policies.domain import Facts
+from apps.providers.domain import Model, Usage
+from apps.providers.stage import Tried
+
+
+@dataclass(slots=True)
+class Exchange:
+    """Filled by the pipeline alone, step after step."""
+
+    record: Record
+    began: int = field(default_factory=perf_counter_ns)
+    wishes: Wishes = field(default_factory=Wishes)
+    caller: Caller | None = None
+    view: View | None = None
+    request: ChatRequest | None = None
+    model: Model | None = None
+    facts: Facts = field(default_factory=Facts)
+    admission: Admission | None = None
+    cacheable: bool = False
+    tried: list[Tried] = field(default_factory=list)
+    usage: Usage | None = None
+    # What was produced, for cancels and for providers that do not say.
+    produced_chars: int = 0
+    prompt_kept: bytes = b""
+    answer_kept: bytes = b""
+    recorded: bool = False
+
+    def stage(self, name: str, since: int) -> int:
+        """Note a stage that began at `since` and ends now; returns now, nanoseconds of the process's clock."""
+        at = perf_counter_ns()
+        self.record.stages = (
+            *self.record.stages,
+            Stage(name, (since - self.began) // 1000, (at - since) // 1000),
+        )
+        return at
+
+    def add_evaluations(self, found: tuple[Evaluation, ...]) -> None:
+        """Note what policies found."""
+        if found:
+            self.record.evaluations += found
+
+    @property
+    def headers(self) -> tuple[tuple[str, str], ...]:
+        """Limit headers of the admission, empty before it."""
+        return self.admission.headers if self.admission is not None else ()
+
+
+def begin(path: str, client_ip: str, user_agent: str) -> Exchange:
+    """An exchange whose first byte has just come."""
+    return Exchange(
+        Record(id=ids.new("req"), path=path, dialect="openai", client_ip=client_ip, user_agent=user_agent)
+    )
