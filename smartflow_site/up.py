@@ -10,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-from smartflow_site import localmodel, ports
+from smartflow_site import localmodel, ports, welcome
 from smartflow_site.children import ChildError, Spec
 from smartflow_site.env import ROOT, Env, load
 from smartflow_site.process import Command, Fault, free_port
@@ -72,14 +72,13 @@ class Machine:
         finally:
             model.cancel()
             await asyncio.gather(model, return_exceptions=True)
-        block = ""
-        if _exists("smartflow_site.quickstart"):
-            block = await self._module("seeding the demo organisation", "smartflow_site.quickstart")
+        said = await self._module("seeding the demo organisation", "smartflow_site.quickstart")
         ports.listen(self.listening)
         await self.supervisor.start(*self._services())
         await self._until_ready()
-        if block.strip():
-            print(f"\n{block.strip()}\n", flush=True)
+        has_model = bool(self.variables.get("SMARTFLOW_LOCAL_MODEL_URL"))
+        block = welcome.block(self.env.var / welcome.FILE, welcome.notes(said), has_model=has_model)
+        print(f"\n{block}\n", flush=True)
         say(f"ready on {self.env.address} after {time.monotonic() - self.began:.0f} s; Ctrl-C stops it")
 
     def clean_up(self) -> None:

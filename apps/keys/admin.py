@@ -2,7 +2,7 @@
 """Admin pages of virtual keys and budgets; a key's secret is said once, when it is issued."""
 
 from decimal import Decimal
-from typing import Any, ClassVar
+from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
@@ -66,9 +66,9 @@ class KeyAdmin(OrganisationAdmin[VirtualKey]):
     list_filter = ("team", "enabled")
     list_select_related = ("team", "person")
     search_fields = ("name", "hint", "person__name", "team__name")
-    readonly_fields: ClassVar = ("hint",)
+    readonly_fields = ("hint",)
     filter_horizontal = ("budgets",)
-    actions: ClassVar = ["disable", "enable"]
+    actions = ("disable", "enable")
 
     @admin.display(description=_("owner"), ordering="person__name")
     def owner(self, obj: VirtualKey) -> str:

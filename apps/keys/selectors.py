@@ -3,7 +3,9 @@
 
 from django.db.models import QuerySet
 
+from apps.core.django_ring import ring
 from apps.core.django_rows import rows_of
+from apps.core.tenancy import EVERYONE
 from apps.keys import domain
 from apps.keys.models import BudgetRow, VirtualKey
 
@@ -12,6 +14,13 @@ def keys(organisation_id: str) -> QuerySet[VirtualKey]:
     """Keys with their team, owner and budgets."""
     found = rows_of(VirtualKey, organisation_id)
     return found.defer("digest").select_related("team", "person").prefetch_related("budgets")
+
+
+def key_of(secret: str) -> VirtualKey | None:
+    """The key of a secret, whatever its state; None when there is none."""
+    if not secret.startswith(domain.PREFIX) or len(secret) > 100:
+        return None
+    return rows_of(VirtualKey, EVERYONE).filter(digest__in=ring().digests(secret)).first()
 
 
 def budget_rows(organisation_id: str) -> QuerySet[BudgetRow]:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Admin pages of providers and models; a credential can be typed, never read."""
 
-from typing import Any, ClassVar
+from typing import Any
 
 from django import forms
 from django.contrib import admin
@@ -55,7 +55,7 @@ class ProviderAdmin(OrganisationAdmin[Provider]):
     list_display = ("name", "dialect", "base_url", "has_credential", "enabled")
     list_filter = ("dialect", "enabled")
     search_fields = ("name", "base_url")
-    readonly_fields: ClassVar = ("has_credential",)
+    readonly_fields = ("has_credential",)
 
     @admin.display(description=_("credential stored"), boolean=True)
     def has_credential(self, obj: Provider) -> bool:
@@ -110,7 +110,7 @@ class ModelAdmin(OrganisationAdmin[Model]):
     list_display = ("name", "kind", "input_rate", "output_rate", "price_version", "default", "enabled")
     list_filter = ("kind", "enabled")
     search_fields = ("name",)
-    readonly_fields: ClassVar = ("price_version",)
+    readonly_fields = ("price_version",)
 
     @override
     def perform_save(self, request: HttpRequest, obj: Model, form: Any, change: bool) -> Model:

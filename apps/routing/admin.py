@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Admin pages of targets."""
 
-from typing import Any, ClassVar
+from typing import Any
 
 from django.contrib import admin
 from django.db.models import QuerySet
@@ -27,7 +27,7 @@ class TargetAdmin(OrganisationAdmin[Target]):
     list_select_related = ("model", "provider")
     search_fields = ("name", "upstream_model")
     ordering = ("model__name", "rank", "id")
-    actions: ClassVar = ["drain", "undrain"]
+    actions = ("drain", "undrain")
 
     @override
     def perform_save(self, request: HttpRequest, obj: Target, form: Any, change: bool) -> Target:
