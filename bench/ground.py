@@ -9,7 +9,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -60,14 +60,18 @@ class Ground:
         if code:
             raise GroundError(f"{name} ended with code {code}:\n{tail(self.log(name))}")
 
-    def wait_ready(self, name: str, process: subprocess.Popen[bytes], url: str) -> float:
-        """Seconds until the address says 200; GroundError when it never does."""
+    def wait_ready(self, name: str, process: subprocess.Popen[bytes], url: str) -> None:
+        """Wait until the address says 200; GroundError when it never does."""
+        self.wait_until(name, process, lambda: answers(url))
+
+    def wait_until(self, name: str, process: subprocess.Popen[bytes], done: Callable[[], bool]) -> None:
+        """Wait for a condition while the process lives; GroundError when it does not come about."""
         began = time.perf_counter()
         while time.perf_counter() - began < PATIENCE and process.poll() is None:
-            if answers(url):
-                return time.perf_counter() - began
+            if done():
+                return
             time.sleep(0.01)
-        raise GroundError(f"{name} was not ready: {url}\n{tail(self.log(name))}")
+        raise GroundError(f"{name} was not ready:\n{tail(self.log(name))}")
 
     def log(self, name: str) -> Path:
         """The log of a process."""

@@ -51,6 +51,14 @@ def rss_kb(root: int) -> int:
     return total
 
 
+def command(pid: int) -> str:
+    """The command line of a process; empty when it is gone."""
+    try:
+        return (_PROC / str(pid) / "cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
+    except OSError:
+        return ""
+
+
 def load_average() -> float:
     """The machine's load over the last minute."""
     return os.getloadavg()[0]
