@@ -91,12 +91,16 @@ class Ingest:
             database_url, autocommit=True, connect_timeout=5, application_name="smartflow shipper",
             options="-c statement_timeout=60000 -c lock_timeout=10000 -c idle_in_transaction_session_timeout=60000",
         )  # fmt: skip
-        for table in ("audit_record", "audit_body"):
-            self._connection.execute(
-                sql.SQL("CREATE TEMPORARY TABLE {} (LIKE {}) ON COMMIT DELETE ROWS").format(
-                    sql.Identifier(f"shipping_{table}"), sql.Identifier(table)
+        try:
+            for table in ("audit_record", "audit_body"):
+                self._connection.execute(
+                    sql.SQL("CREATE TEMPORARY TABLE {} (LIKE {}) ON COMMIT DELETE ROWS").format(
+                        sql.Identifier(f"shipping_{table}"), sql.Identifier(table)
+                    )
                 )
-            )
+        except psycopg.Error:
+            self._connection.close()
+            raise
 
     def close(self) -> None:
         """Give the connection up."""

@@ -69,7 +69,7 @@ class Shipper:
         names = segments.leases(self._root)
         self._folders = {name: self._folders.get(name) or Folder(self._root / name) for name in names}
         more = False
-        for folder in self._folders.values():
+        for folder in list(self._folders.values()):
             more |= self._ship(folder)
         self._heartbeat()
         return more
@@ -81,7 +81,8 @@ class Shipper:
         if batch.moved or batch.mark.segment != folder.mark.segment:
             begun = folder.mark.position
             self._write(folder, batch)
-            return len(batch.lines) >= BATCH_LINES or batch.mark.position - begun >= BATCH_BYTES
+            full = len(batch.lines) >= BATCH_LINES or batch.mark.position - begun >= BATCH_BYTES
+            return full or dead
         if dead:
             self._finish(folder)
         return False

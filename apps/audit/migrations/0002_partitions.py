@@ -70,11 +70,12 @@ SECURITY = "\n".join(
 
 PARTITIONS = f"""
 CREATE FUNCTION audit_add_partition(parent text, day date) RETURNS bigint
-LANGUAGE plpgsql SET {SETTING} TO '{EVERYONE}' SET timezone TO 'UTC' AS $$
+LANGUAGE plpgsql SET timezone TO 'UTC' AS $$
 DECLARE
     part text := parent || '_' || to_char(day, 'YYYYMMDD');
     rest text := parent || '_default';
     test text := 'current_setting(''{SETTING}'', true) IN (organisation_id, ''{EVERYONE}'')';
+    outside text := coalesce(current_setting('{SETTING}', true), '');
     moved bigint;
 BEGIN
     PERFORM pg_advisory_xact_lock(hashtext('audit_add_partition'));
@@ -85,6 +86,7 @@ BEGIN
     EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', part);
     EXECUTE format('ALTER TABLE %I FORCE ROW LEVEL SECURITY', part);
     EXECUTE format('CREATE POLICY organisation ON %I USING (%s) WITH CHECK (%s)', part, test, test);
+    PERFORM set_config('{SETTING}', '{EVERYONE}', true);
     -- Nobody may add a row of this day to the default partition between the move and the attachment.
     EXECUTE format('LOCK TABLE %I IN ACCESS EXCLUSIVE MODE', rest);
     EXECUTE format(
@@ -93,6 +95,7 @@ BEGIN
     GET DIAGNOSTICS moved = ROW_COUNT;
     EXECUTE format('ALTER TABLE %I ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)',
         parent, part, day::timestamptz, (day + 1)::timestamptz);
+    PERFORM set_config('{SETTING}', outside, true);
     RETURN moved;
 END $$;
 """  # noqa: S608 - made of two constants
