@@ -52,8 +52,8 @@ def wants(events: list[str], event: str) -> bool:
 
 def pause(attempts: int) -> timedelta:
     """How long to wait after that many attempts: four times longer each time, spread by a tenth."""
-    doubled = FIRST_PAUSE * 4 ** max(0, attempts - 1)
-    return min(doubled, LONGEST_PAUSE) * random.uniform(0.9, 1.1)  # noqa: S311 - spreads load, hides nothing
+    seconds = min(FIRST_PAUSE.total_seconds() * 4.0 ** max(0, attempts - 1), LONGEST_PAUSE.total_seconds())
+    return timedelta(seconds=seconds * random.uniform(0.9, 1.1))  # noqa: S311 - spreads load, hides nothing
 
 
 def shown_url(url: str) -> str:
