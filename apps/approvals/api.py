@@ -75,7 +75,11 @@ class ApprovalsView(GenericAPIView[ApprovalRequest]):
             raise ValidationError({"state": [f"Choose one of {', '.join(State)}."]})
         return selectors.requests_for(actor_of_request(self.request), state=State(state) if state else None)
 
-    @extend_schema(parameters=[OpenApiParameter("state", str, enum=[state.value for state in State])])
+    @extend_schema(
+        operation_id="approvals_list",
+        parameters=[OpenApiParameter("state", str, enum=[state.value for state in State])],
+        responses=ApprovalSerializer(many=True),
+    )
     def get(self, request: Request) -> Response:
         """A page of them, newest first; narrow it by `state`."""
         page = self.paginate_queryset(self.get_queryset())

@@ -85,7 +85,6 @@ class DeliveryAdmin(OrganisationAdmin[Delivery]):
     list_display = ["notice", "webhook", "state", "attempts", "next_at", "status", "fault"]
     list_filter = ["state", "webhook"]
     readonly_fields = ["notice", "webhook", "state", "attempts", "next_at", "status", "fault", "finished_at"]
-    fields = readonly_fields
     actions = ["retry"]
 
     @admin.action(description=_("Try the chosen deliveries again"))
