@@ -61,7 +61,7 @@ def request_approval(
         if waiting is None:
             raise
         raise ConflictError(_("This waits for a decision already, as %(id)s.") % {"id": waiting.pk}) from None
-    _record(actor, "requested", row, None, purpose)
+    _record(actor, "approval.requested", row, None, purpose)
     notify(
         "approval.requested",
         row.organisation_id,
@@ -91,7 +91,7 @@ def decide(*, actor: Actor, approval_id: str, decision: Decision, reason: str = 
     row.decided_by, row.decided_by_name = actor.id, actor.name[:200]
     row.decided_at, row.reason = clock.now(), reason
     row.save(update_fields=["state", "decided_by", "decided_by_name", "decided_at", "reason"])
-    _end(actor, "approved" if approved else "denied", row, before)
+    _end(actor, "approval.approved" if approved else "approval.denied", row, before)
     return row
 
 
@@ -106,7 +106,7 @@ def expire_due() -> int:
                 before = _facts(row)
                 row.state, row.decided_at = State.EXPIRED.value, clock.now()
                 row.save(update_fields=["state", "decided_at"])
-                _end(system(row.organisation_id), "expired", row, before)
+                _end(system(row.organisation_id), "approval.expired", row, before)
         ended += len(rows)
         if len(rows) < _BATCH:
             return ended

@@ -46,7 +46,7 @@ def create_organisation(
         id=identifier, organisation_id=identifier, name=name.strip(), bodies=bodies.value, demo=demo
     )
     save_checked(row)
-    _record(actor, "created", row, None, _organisation_facts(row))
+    _record(actor, "organisation.created", row, None, _organisation_facts(row))
     enqueue(publish.ROOM, row.pk, row.pk)
     return row
 
@@ -68,7 +68,7 @@ def change_organisation_settings(
     row.name = row.name if name is None else name.strip()
     row.bodies = row.bodies if bodies is None else bodies.value
     save_checked(row)
-    _record(actor, "changed", row, before, _organisation_facts(row), reason)
+    _record(actor, "organisation.changed", row, before, _organisation_facts(row), reason)
     enqueue(publish.ROOM, row.pk, row.pk)
     publish.tell_followers(row.pk, row.pk)
     return row
@@ -132,7 +132,7 @@ def create_person(
     _give_password(row, password)
     save_checked(row)
     _link(row, groups, teams)
-    _record(actor, "created", row, None, _person_facts(row))
+    _record(actor, "person.created", row, None, _person_facts(row))
     return row
 
 
@@ -162,7 +162,7 @@ def change_person(
     _keep_an_administrator(row)
     save_checked(row)
     _link(row, groups, teams)
-    _record(actor, "changed", row, before, _person_facts(row), reason)
+    _record(actor, "person.changed", row, before, _person_facts(row), reason)
     publish.tell_followers(row.organisation_id, row.pk)
     return row
 
@@ -197,7 +197,7 @@ def set_roles(*, actor: Actor, person_id: str, roles: Collection[Role], reason: 
     row.roles = _role_names(roles)
     _keep_an_administrator(row)
     save_checked(row)
-    _record(actor, "changed roles of", row, before, {"roles": row.roles}, reason)
+    _record(actor, "person.roles_changed", row, before, {"roles": row.roles}, reason)
     return row
 
 
@@ -209,7 +209,7 @@ def set_password(*, actor: Actor, person_id: str, password: str) -> Person:
         require(actor, Role.ADMIN)
     _give_password(row, password)
     row.save(update_fields=["password"])
-    _record(actor, "set the password of", row, None, None)
+    _record(actor, "person.password_set", row, None, None)
     return row
 
 
@@ -220,7 +220,7 @@ def _create_named(row: Named, actor: Actor, name: str, organisation_id: str) -> 
     require_same(actor, row.organisation_id)
     row.id, row.name = ids.new(row.KIND), name.strip()
     save_checked(row)
-    _record(actor, "created", row, None, {"name": row.name})
+    _record(actor, f"{row._meta.model_name}.created", row, None, {"name": row.name})
     return row
 
 
@@ -230,7 +230,7 @@ def _rename(kind: type[Named], actor: Actor, row_id: str, name: str) -> Named:
     before = {"name": row.name}
     row.name = name.strip()
     save_checked(row)
-    _record(actor, "changed", row, before, {"name": row.name})
+    _record(actor, f"{row._meta.model_name}.changed", row, before, {"name": row.name})
     publish.tell_followers(row.organisation_id, row.pk)
     return row
 
@@ -239,7 +239,7 @@ def _rename(kind: type[Named], actor: Actor, row_id: str, name: str) -> Named:
 def _delete_named(kind: type[Named], actor: Actor, row_id: str) -> None:
     row = _named(kind, actor, row_id)
     publish.tell_followers(row.organisation_id, row.pk)
-    _record(actor, "deleted", row, {"name": row.name}, None)
+    _record(actor, f"{row._meta.model_name}.deleted", row, {"name": row.name}, None)
     delete_checked(row)
 
 

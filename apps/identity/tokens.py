@@ -51,7 +51,7 @@ def issue_token(
     )
     row.full_clean()
     row.save()
-    _record(actor, "issued", row, None, _facts(row))
+    _record(actor, "token.issued", row, None, _facts(row))
     return row, secret
 
 
@@ -71,7 +71,7 @@ def revoke_token(*, actor: Actor, token_id: str, reason: str = "") -> PersonalTo
         before = _facts(row)
         row.revoked_at = clock.now()
         row.save(update_fields=["revoked_at"])
-        _record(actor, "revoked", row, before, _facts(row), reason)
+        _record(actor, "token.revoked", row, before, _facts(row), reason)
     return row
 
 

@@ -3,7 +3,7 @@
 
 from celery import shared_task
 
-from apps.notify.delivery import BATCH, deliver_due
+from apps.notify.services.delivery import BATCH, deliver_due
 
 MOST_ROUNDS = 20
 

@@ -1,78 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Telling people and webhooks what happened, and keeping webhooks."""
+"""Keeping webhooks."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection
 from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.utils.translation import gettext as _
 
-from apps.changes.domain import Actor, Role, plain, require
+from apps.changes.domain import Actor, Role, require
 from apps.changes.services import record
 from apps.core import clock, ids, net
 from apps.core.django_ring import ring
 from apps.core.django_rows import rows_of, save_checked, scope
 from apps.core.keyring import Purpose
-from apps.notify.domain import EVENT, WANTED, DeliveryState, new_secret, shown_url, wants
-from apps.notify.models import Delivery, Notice, NoticeRead, Webhook
-from apps.notify.selectors import notices_for
+from apps.notify.domain import WANTED, DeliveryState, new_secret, shown_url
+from apps.notify.models import Delivery, Webhook
 
 MOST_WEBHOOKS = 50
-
-
-@transaction.atomic
-def notify(
-    event: str,
-    organisation_id: str,
-    *,
-    title: str,
-    dedupe_key: str,
-    text: str = "",
-    link: str = "",
-    people: Collection[str] = (),
-    roles: Collection[Role] = (),
-    data: Mapping[str, Any] | None = None,
-) -> str | None:
-    """Tell people (by id), everybody with some roles, and the webhooks that want the event; the notice's id.
-
-    None when this organisation was told of `dedupe_key` before. `data` must hold no secret: it is sent out.
-    """
-    if EVENT.fullmatch(event) is None:
-        raise ValueError(f"{event!r} is not the name of an event")
-    notice = Notice(
-        id=ids.new("ntf"), organisation_id=organisation_id, event=event, dedupe_key=dedupe_key,
-        title=title[:200], text=text, link=link, people=sorted(set(people)),
-        roles=sorted({Role(role).value for role in roles}), data=plain(data or {}),
-    )  # fmt: skip
-    try:
-        with transaction.atomic():
-            notice.save(force_insert=True)
-    except IntegrityError:
-        if rows_of(Notice, organisation_id).filter(dedupe_key=dedupe_key).exists():
-            return None
-        raise
-    Delivery.objects.bulk_create(
-        Delivery(id=ids.new("dlv"), organisation_id=organisation_id, webhook=webhook, notice=notice)
-        for webhook in rows_of(Webhook, organisation_id).filter(enabled=True)
-        if wants(webhook.events, event)
-    )
-    return notice.pk
-
-
-@transaction.atomic
-def mark_read(*, actor: Actor, notice_ids: Sequence[str] | None = None) -> int:
-    """Mark some of the actor's notices as read, or all of them; how many there were."""
-    rows = notices_for(actor, unread=True)
-    if notice_ids is not None:
-        rows = rows.filter(pk__in=notice_ids)
-    reads = [
-        NoticeRead(organisation_id=notice.organisation_id, notice=notice, person_id=actor.id)
-        for notice in rows
-    ]
-    NoticeRead.objects.bulk_create(reads, ignore_conflicts=True)
-    return len(reads)
 
 
 @transaction.atomic
@@ -92,7 +38,7 @@ def create_webhook(
     secret = new_secret()
     row.secret = ring().seal(Purpose.FIELD, secret.encode(), row.pk)
     save_checked(row)
-    _record(actor, "created", row, None, _facts(row))
+    _record(actor, "webhook.created", row, None, _facts(row))
     return row, secret
 
 
@@ -114,7 +60,7 @@ def change_webhook(
     row.events = row.events if events is None else _checked_events(events)
     row.enabled = row.enabled if enabled is None else enabled
     save_checked(row)
-    _record(actor, "changed", row, before, _facts(row))
+    _record(actor, "webhook.changed", row, before, _facts(row))
     return row
 
 
@@ -125,7 +71,7 @@ def rotate_webhook_secret(*, actor: Actor, webhook_id: str) -> tuple[Webhook, st
     secret = new_secret()
     row.secret = ring().seal(Purpose.FIELD, secret.encode(), row.pk)
     row.save(update_fields=["secret"])
-    _record(actor, "rotated the secret of", row, None, None)
+    _record(actor, "webhook.secret_rotated", row, None, None)
     return row, secret
 
 
@@ -133,7 +79,7 @@ def rotate_webhook_secret(*, actor: Actor, webhook_id: str) -> tuple[Webhook, st
 def delete_webhook(*, actor: Actor, webhook_id: str) -> None:
     """Remove a webhook and what was on its way to it."""
     row = _webhook(actor, webhook_id)
-    _record(actor, "deleted", row, _facts(row), None)
+    _record(actor, "webhook.deleted", row, _facts(row), None)
     row.delete()
 
 
@@ -146,7 +92,7 @@ def retry_delivery(*, actor: Actor, delivery_id: str) -> Delivery:
         row.state, row.attempts = DeliveryState.WAITING.value, 0
         row.next_at, row.finished_at = clock.now(), None
         row.save(update_fields=["state", "attempts", "next_at", "finished_at"])
-        _record(actor, "retried a delivery to", row.webhook, None, {"delivery": row.pk})
+        _record(actor, "webhook.delivery_retried", row.webhook, None, {"delivery": row.pk})
     return row
 
 
