@@ -115,7 +115,7 @@ class KeyRing:
             {"purpose": p.value, "number": n, "secret": base64.b64encode(secret).decode()}
             for (p, n), secret in sorted(self._keys.items())
         ]
-        return json.dumps({"v": 1, "keys": rows}, indent=1)
+        return json.dumps({"v": 1, "keys": rows})
 
 
 def fresh() -> KeyRing:

@@ -10,7 +10,7 @@ import ssl
 from collections import deque
 from collections.abc import Callable, Sequence
 from time import monotonic
-from typing import Any
+from typing import Any, cast
 from urllib.parse import unquote, urlsplit
 
 import hiredis
@@ -52,8 +52,8 @@ class _Connection(asyncio.Protocol):
 
     @override
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - TCP only
-        self._transport = transport
+        # uvloop's transports have the interface without the ancestry.
+        self._transport = cast("asyncio.Transport", transport)
 
     @override
     def data_received(self, data: bytes) -> None:
@@ -69,15 +69,14 @@ class _Connection(asyncio.Protocol):
         self._transport = None
         while self._pending:
             future, _ = self._pending.popleft()
-            if not future.done():
-                future.set_exception(RedisDown("the connection was lost"))
+            _fail(future, RedisDown("the connection was lost"))
         self._on_lost()
 
     def command(self, args: tuple[Argument, ...]) -> "asyncio.Future[Any]":
         """Queue a command for this tick's write; the future is its answer."""
         future: asyncio.Future[Any] = self._loop.create_future()
         if self._transport is None or len(self._pending) >= MAX_REDIS_PENDING:
-            future.set_exception(RedisDown("Redis is not reachable"))
+            _fail(future, RedisDown("Redis is not reachable"))
             return future
         self._pending.append((future, monotonic() + REDIS_SECONDS))
         self.send(args)
@@ -111,13 +110,19 @@ class _Connection(asyncio.Protocol):
         if not self._pending:
             return
         future, _ = self._pending.popleft()
-        if not future.done():
-            if isinstance(answer, hiredis.ReplyError):
-                # A server that loads its file or lost its primary is as good as none.
-                gone = str(answer).startswith(UNUSABLE)
-                future.set_exception(RedisDown("Redis cannot serve at the moment") if gone else answer)
-            else:
-                future.set_result(answer)
+        if isinstance(answer, hiredis.ReplyError):
+            # A server that loads its file or lost its primary is as good as none.
+            gone = str(answer).startswith(UNUSABLE)
+            _fail(future, RedisDown("Redis cannot serve at the moment") if gone else answer)
+        elif not future.done():
+            future.set_result(answer)
+
+
+def _fail(future: "asyncio.Future[Any]", fault: Exception) -> None:
+    """Fail a future whose owner may have gone away meanwhile."""
+    if not future.done():
+        future.set_exception(fault)
+        future.exception()
 
 
 class Redis:
@@ -174,7 +179,7 @@ class Redis:
         connection = self._connection
         if connection is None or not self.up:
             future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-            future.set_exception(RedisDown("Redis is not reachable"))
+            _fail(future, RedisDown("Redis is not reachable"))
             return future
         return connection.command(args)
 

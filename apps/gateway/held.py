@@ -63,7 +63,7 @@ class Held:
             function["arguments"] = self._through(index, "tool_calls", number, function["arguments"])
 
     def _through(self, index: int, name: str, number: int | None, text: str) -> str:
-        channel = f"{index}:{name}:{number}"
+        channel = f"{index}:{name}" if number is None else f"{index}:tool:{number}"
         self._channels.setdefault(index, {})[channel] = (name, number)
         released = self._review.feed(channel, text)
         self.delivered += len(released)

@@ -20,6 +20,7 @@ from apps.gateway import after, before
 from apps.gateway.exchange import Exchange
 from apps.gateway.held import Held
 from apps.gateway.rooms import Rooms
+from apps.policies.domain import Action
 from apps.providers.dialects.assemble import Assembler, chunks_of
 from apps.providers.dialects.dialect import Dialect
 from apps.providers.stage import Sent, Tried
@@ -137,7 +138,7 @@ class Stream:
         if self._held is not None:
             verdict = self._held.verdict()
             exchange.add_evaluations(verdict.evaluations)
-            if verdict.texts is not None and record.verdict is Outcome.ALLOWED:
+            if verdict.action is Action.REDACT and record.verdict is Outcome.ALLOWED:
                 record.verdict = Outcome.REDACTED
         blocked = failure is not None and failure.code == "policy_blocked"
         record.status = 200
