@@ -14,7 +14,7 @@ class Variant:
     what: str
     policies: int
     nodes: tuple[str, ...]
-    requests_per_minute: int | None = 100_000_000
+    requests_per_minute: int | None = 10_000_000
     headers: dict[str, str] = field(default_factory=dict)
     stage: bool = True
 
