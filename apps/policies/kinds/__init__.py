@@ -35,7 +35,7 @@ def finders(detector: Detector) -> tuple[Finder, ...]:
         params = msgspec.convert(detector.params, kind.Params)
     except msgspec.ValidationError as fault:
         message, _, path = str(fault).partition(" - at `$")
-        raise WrongParamsError(path.strip("`.").removesuffix("[...]"), message) from None
+        raise WrongParamsError(path.strip("`.").partition("[")[0], message) from None
     return kind.compile(params)
 
 
