@@ -35,9 +35,9 @@ class ApprovalRequest(OrganisationRow):
     requested_at = models.DateTimeField(_("asked"), default=clock.now)
     expires_at = models.DateTimeField(_("expires"))
     state = models.CharField(_("state"), max_length=16, choices=STATES, default=State.PENDING.value)
-    decided_by = models.CharField(_("decided by (id)"), max_length=40, null=True)
+    decided_by = models.CharField(_("decided by (id)"), max_length=40, null=True, blank=True)
     decided_by_name = models.CharField(_("decided by"), max_length=200, blank=True, default="")
-    decided_at = models.DateTimeField(_("decided"), null=True)
+    decided_at = models.DateTimeField(_("decided"), null=True, blank=True)
     reason = models.TextField(_("reason"), blank=True, default="")
 
     class Meta:

@@ -162,8 +162,10 @@ def change_person(
     _keep_an_administrator(row)
     save_checked(row)
     _link(row, groups, teams)
-    _record(actor, "person.changed", row, before, _person_facts(row), reason)
-    publish.tell_followers(row.organisation_id, row.pk)
+    after = _person_facts(row)
+    if after != before:
+        _record(actor, "person.changed", row, before, after, reason)
+        publish.tell_followers(row.organisation_id, row.pk)
     return row
 
 
@@ -195,6 +197,8 @@ def set_roles(*, actor: Actor, person_id: str, roles: Collection[Role], reason: 
     row = _person(actor, person_id)
     before = {"roles": row.roles}
     row.roles = _role_names(roles)
+    if row.roles == before["roles"]:
+        return row
     _keep_an_administrator(row)
     save_checked(row)
     _record(actor, "person.roles_changed", row, before, {"roles": row.roles}, reason)

@@ -99,9 +99,9 @@ class Delivery(OrganisationRow):
     state = models.CharField(_("state"), max_length=16, choices=STATES, default=DeliveryState.WAITING.value)
     attempts = models.PositiveIntegerField(_("attempts"), default=0)
     next_at = models.DateTimeField(_("next attempt"), default=clock.now)
-    status = models.PositiveIntegerField(_("last status"), null=True)
+    status = models.PositiveIntegerField(_("last status"), null=True, blank=True)
     fault = models.CharField(_("last fault"), max_length=300, blank=True, default="")
-    finished_at = models.DateTimeField(_("finished"), null=True)
+    finished_at = models.DateTimeField(_("finished"), null=True, blank=True)
 
     class Meta:
         verbose_name = _("delivery")

@@ -50,12 +50,15 @@ class Migration(migrations.Migration):
                         verbose_name="state",
                     ),
                 ),
-                ("decided_by", models.CharField(max_length=40, null=True, verbose_name="decided by (id)")),
+                (
+                    "decided_by",
+                    models.CharField(max_length=40, null=True, blank=True, verbose_name="decided by (id)"),
+                ),
                 (
                     "decided_by_name",
                     models.CharField(blank=True, default="", max_length=200, verbose_name="decided by"),
                 ),
-                ("decided_at", models.DateTimeField(null=True, verbose_name="decided")),
+                ("decided_at", models.DateTimeField(null=True, blank=True, verbose_name="decided")),
                 ("reason", models.TextField(blank=True, default="", verbose_name="reason")),
             ],
             options={

@@ -123,8 +123,8 @@ class Migration(migrations.Migration):
                 ("hint", models.CharField(max_length=8, verbose_name="ends in")),
                 ("created_at", models.DateTimeField(default=apps.core.clock.now, verbose_name="made")),
                 ("expires_at", models.DateTimeField(verbose_name="ends")),
-                ("last_used_at", models.DateTimeField(null=True, verbose_name="last used")),
-                ("revoked_at", models.DateTimeField(null=True, verbose_name="revoked")),
+                ("last_used_at", models.DateTimeField(null=True, blank=True, verbose_name="last used")),
+                ("revoked_at", models.DateTimeField(null=True, blank=True, verbose_name="revoked")),
                 (
                     "person",
                     models.ForeignKey(

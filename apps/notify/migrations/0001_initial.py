@@ -112,12 +112,12 @@ class Migration(migrations.Migration):
                 ),
                 ("attempts", models.PositiveIntegerField(default=0, verbose_name="attempts")),
                 ("next_at", models.DateTimeField(default=apps.core.clock.now, verbose_name="next attempt")),
-                ("status", models.PositiveIntegerField(null=True, verbose_name="last status")),
+                ("status", models.PositiveIntegerField(null=True, blank=True, verbose_name="last status")),
                 (
                     "fault",
                     models.CharField(blank=True, default="", max_length=300, verbose_name="last fault"),
                 ),
-                ("finished_at", models.DateTimeField(null=True, verbose_name="finished")),
+                ("finished_at", models.DateTimeField(null=True, blank=True, verbose_name="finished")),
                 (
                     "notice",
                     models.ForeignKey(
