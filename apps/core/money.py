@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Money: exact `Decimal` US dollars for cost, whole micro-dollars for charges, never a float."""
 
-from decimal import ROUND_CEILING, Context, Decimal, localcontext
+from decimal import ROUND_CEILING, Context, Decimal
 
 MICRO = 1_000_000
 _EXACT = Context(prec=60)
 _ONE = Decimal(1)
+_NOTHING = Decimal(0)
 
 
 def token_cost(tokens: int, per_million: Decimal) -> Decimal:
@@ -15,8 +16,10 @@ def token_cost(tokens: int, per_million: Decimal) -> Decimal:
 
 def total(*parts: Decimal) -> Decimal:
     """The exact sum of dollar amounts."""
-    with localcontext(_EXACT):
-        return sum(parts, Decimal(0))
+    whole = _NOTHING
+    for part in parts:
+        whole = _EXACT.add(whole, part)
+    return whole
 
 
 def charge(cost: Decimal) -> int:
@@ -36,3 +39,10 @@ def text(amount: Decimal) -> str:
         return plain + ".00"
     whole, _, fraction = plain.partition(".")
     return f"{whole}.{fraction.rstrip('0').ljust(2, '0')}"
+
+
+def micro_text(micro: int) -> str:
+    """A number of micro-dollars as dollars with at least two decimals; no `Decimal` is made."""
+    sign = "-" if micro < 0 else ""
+    whole, fraction = divmod(abs(micro), MICRO)
+    return f"{sign}{whole}.{f'{fraction:06d}'.rstrip('0').ljust(2, '0')}"

@@ -1,11 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The steps from the provider's answer on: review, price, record, and what follows the last byte."""
 
-import asyncio
-import contextlib
 from time import perf_counter_ns
 
-import hiredis
 import msgspec
 
 from apps.audit.bodies import seal_body
@@ -15,7 +12,6 @@ from apps.cache import stage as cache
 from apps.cache.domain import Stored
 from apps.core import clock, money, redis_names
 from apps.core.outcome import Refuse
-from apps.core.redis import RedisDown
 from apps.gateway.before import review_values
 from apps.gateway.exchange import Exchange
 from apps.gateway.rooms import Rooms
@@ -89,6 +85,7 @@ async def record(exchange: Exchange, rooms: Rooms) -> Refuse | None:
     since = perf_counter_ns()
     exchange.recorded = True
     row = exchange.record
+    row.stages = tuple(exchange.stages)
     row.lease = rooms.lease
     row.delivered_chars = row.delivered_chars or (exchange.produced_chars if row.status == 200 else 0)
     row.total_us = (since - exchange.began) // 1000
@@ -102,44 +99,21 @@ async def record(exchange: Exchange, rooms: Rooms) -> Refuse | None:
     return refusal
 
 
-async def settle(exchange: Exchange, rooms: Rooms, delivered: bytes = b"") -> None:
-    """Step 10: settle and keep in one batch; each may fail alone, the charge is tried again."""
+def settle(exchange: Exchange, rooms: Rooms, delivered: bytes = b"") -> None:
+    """Step 10: settle and keep in one batch that nobody waits for; each may fail alone, the charge is tried again."""
     admission, row = exchange.admission, exchange.record
-    work = []
-    if admission is not None and admission.open is not None and not admission.guessed:
-        work.append(_settle(exchange, rooms))
+    if admission is not None and admission.guessed:
+        rooms.retry_settling()
+    elif admission is not None and admission.open is not None:
+        rooms.under_way.settling(
+            keys.settle_soon(rooms.redis, admission.open, row.charged), row.id, rooms.retry_settling
+        )
     elif admission is None and exchange.caller is not None and row.verdict == "blocked":
         # It never reached admission, and still counts as a request.
         minute = clock.now_ms() // 60_000
-        work.append(
-            _quiet(
-                rooms.redis.command("HINCRBY", redis_names.rates(row.organisation_id, row.key_id), minute, 1)
-            )
-        )
+        _ = rooms.redis.command("HINCRBY", redis_names.rates(row.organisation_id, row.key_id), minute, 1)
     if delivered and _keepable(exchange):
-        kept = cache.keep(rooms.redis, row.organisation_id, row.cache_key, _stored(exchange, delivered))
-        if kept is not None:
-            work.append(_quiet(kept))
-    if admission is not None and admission.guessed:
-        rooms.retry_settling()
-    if work:
-        await asyncio.gather(*work)
-
-
-async def _settle(exchange: Exchange, rooms: Rooms) -> None:
-    admission = exchange.admission
-    if admission is None or admission.open is None:
-        return
-    try:
-        await keys.settle(rooms.redis, admission.open, exchange.record.charged)
-        rooms.under_way.settled(exchange.record.id)
-    except (RedisDown, hiredis.ReplyError):
-        rooms.retry_settling()
-
-
-async def _quiet(future: "asyncio.Future[object]") -> None:
-    with contextlib.suppress(RedisDown, hiredis.ReplyError):
-        await future
+        cache.keep(rooms.redis, row.organisation_id, row.cache_key, _stored(exchange, delivered))
 
 
 def _keepable(exchange: Exchange) -> bool:

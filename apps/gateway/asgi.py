@@ -103,7 +103,7 @@ class Gateway:
             return
         if isinstance(reply, Stream):
             await answer.stream(reply, handle)
-            await after.settle(exchange, self.rooms, reply.delivered)
+            after.settle(exchange, self.rooms, reply.delivered)
             return
         exchange.record.status = 200
         after.price(exchange)
@@ -111,14 +111,14 @@ class Gateway:
             await answer.refuse(unrecorded)
         else:
             await answer.whole(200, reply.body)
-        await after.settle(exchange, self.rooms, reply.body)
+        after.settle(exchange, self.rooms, reply.body)
 
     async def _refuse(self, exchange: Exchange, refusal: Refuse, answer: "_Answer") -> None:
         pipeline.refused(exchange, refusal)
         after.price(exchange)
         unrecorded = await after.record(exchange, self.rooms)
         await answer.refuse(unrecorded or refusal)
-        await after.settle(exchange, self.rooms)
+        after.settle(exchange, self.rooms)
 
     async def _ended_early(self, exchange: Exchange, why: str, answer: "_Answer") -> None:
         """The client left, or the process must stop: what was produced is recorded and charged."""
@@ -135,7 +135,7 @@ class Gateway:
             await after.record(exchange, self.rooms)
         if why != "client":
             await answer.end(refusal)
-        await after.settle(exchange, self.rooms)
+        after.settle(exchange, self.rooms)
 
     def _refusal(self, scope: Scope) -> Refuse | None:
         """Reasons to go no further that need no look at the caller."""

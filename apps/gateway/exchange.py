@@ -30,6 +30,7 @@ class Exchange:
     admission: Admission | None = None
     cacheable: bool = False
     tried: list[Tried] = field(default_factory=list)
+    stages: list[Stage] = field(default_factory=list)
     usage: Usage | None = None
     # What was produced, for cancels and for providers that do not say.
     produced_chars: int = 0

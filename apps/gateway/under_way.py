@@ -63,6 +63,17 @@ class UnderWay:
         """The charge arrived."""
         self._unsettled.pop(request_id, None)
 
+    def settling(self, answer: "asyncio.Future[object]", request_id: str, again: Callable[[], None]) -> None:
+        """A charge is on its way: it is forgotten once it arrived, else `again` is called."""
+
+        def arrived(done: "asyncio.Future[object]") -> None:
+            if done.cancelled() or done.exception() is not None:
+                again()
+            else:
+                self._unsettled.pop(request_id, None)
+
+        answer.add_done_callback(arrived)
+
     def unsettled(self) -> list[tuple[Admission, int]]:
         """Charges that have not arrived."""
         return list(self._unsettled.values())

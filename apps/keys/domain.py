@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Virtual keys, callers, budgets: frozen values and pure decisions."""
 
+import functools
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -122,9 +123,13 @@ class Caller:
 
 def boundaries(window: Window, zone: str, at: datetime) -> tuple[int, ...]:
     """Starts of the current and the next windows as seconds since 1970; the script picks by the store's clock."""
-    if window is Window.LIFETIME:
-        return (0,)
-    local = at.astimezone(ZoneInfo(zone))
+    return (0,) if window is Window.LIFETIME else starts_at_hour(window, zone, int(at.timestamp()) // 3600)
+
+
+@functools.lru_cache(maxsize=4096)
+def starts_at_hour(window: Window, zone: str, hour: int) -> tuple[int, ...]:
+    """The same for an hour since 1970: later windows are in it, so it stays true while the hour lasts."""
+    local = datetime.fromtimestamp(hour * 3600, ZoneInfo(zone))
     day = local.replace(hour=0, minute=0, second=0, microsecond=0)
     start = {
         Window.DAY: day,

@@ -123,6 +123,12 @@ async def admit(redis: Redis, book: KeyBook, caller: Caller, wish: store.Reserva
     return _unavailable(caller)
 
 
+def settle_soon(redis: Redis, record: OpenRecord, charged: int) -> "asyncio.Future[Any]":
+    """Settle with this tick's other commands; the future may fail, the charge then has to be settled again."""
+    keys, args = store.settle_call(record, charged)
+    return redis.command("EVALSHA", store.SETTLE_SCRIPT.sha, len(keys), *keys, *args)
+
+
 async def settle(redis: Redis, record: OpenRecord, charged: int) -> bool:
     """Replace a reservation by what was really used; False when somebody settled it before."""
     keys, args = store.settle_call(record, charged)
@@ -162,9 +168,9 @@ def _budget_headers(budget: Budget, spent: int, held: int, end: int) -> tuple[tu
     reset = (("x-smartflow-budget-reset", from_ms(end * 1000).strftime("%Y-%m-%dT%H:%M:%SZ")),) if end else ()
     return (
         ("x-smartflow-budget", header_text(budget.name)),
-        ("x-smartflow-budget-limit", money.text(money.dollars(limit))),
-        ("x-smartflow-budget-spent", money.text(money.dollars(spent))),
-        ("x-smartflow-budget-remaining", money.text(money.dollars(max(0, limit - spent - held)))),
+        ("x-smartflow-budget-limit", money.micro_text(limit)),
+        ("x-smartflow-budget-spent", money.micro_text(spent)),
+        ("x-smartflow-budget-remaining", money.micro_text(max(0, limit - spent - held))),
         *reset,
     )
 
@@ -205,7 +211,7 @@ def _unavailable(caller: Caller) -> Refuse:
 
 
 def _usd(micro: int) -> str:
-    return f"${money.text(money.dollars(micro))}"
+    return f"${money.micro_text(micro)}"
 
 
 def header_text(text: str) -> str:

@@ -3,14 +3,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from time import time
 from typing import Any
 
 import msgspec
 
 from apps.core import redis_names, values
-from apps.core.clock import now
 from apps.core.redis import Argument, Redis, Script
-from apps.keys.domain import Absent, Budget, Caller, Key, OpenRecord, boundaries
+from apps.keys.domain import Absent, Budget, Caller, Key, OpenRecord, Window, starts_at_hour
 from apps.keys.scripts import ADMIT, SETTLE
 
 ADMIT_SCRIPT = Script(ADMIT)
@@ -98,7 +98,8 @@ def settle_sync(client: Any, record: OpenRecord, charged: int) -> bool:
 
 
 def _budget_arguments(budget: Budget) -> list[Argument]:
-    starts = boundaries(budget.window, budget.zone, now())
+    lifetime = budget.window is Window.LIFETIME
+    starts = (0,) if lifetime else starts_at_hour(budget.window, budget.zone, int(time()) // 3600)
     limit = -1 if budget.limit is None else budget.limit
     return [limit, int(budget.hard), len(starts), *starts]
 
