@@ -10,7 +10,7 @@ from apps.policies.text import Text
 # How many characters before a possible match a finder may look at.
 LOOK_BEHIND = 64
 # More candidates than this in one segment are an attack or not text: the policy counts as not checked.
-MOST_CANDIDATES = 100_000
+MOST_CANDIDATES = 50_000
 
 
 class TooDenseError(Exception):

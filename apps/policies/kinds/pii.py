@@ -148,9 +148,17 @@ class _CreditCard:
 
     def _card_at(self, data: bytes, start: int, run_end: int) -> int:
         """The end of the card number that begins at `start`, 0 if none does."""
+        issuer = int(data[start : start + 16].translate(None, b" .-")[:6])
+        row = bisect_right(self._lows, issuer) - 1
+        if row < 0 or issuer > self._ranges[row][0]:
+            return 0
+        lengths = self._ranges[row][1]
         for form in self._forms:
             match = form.match(data, start, run_end)
-            if match is not None and self._is_card(match[0].translate(None, b" .-")):
+            if match is None:
+                continue
+            digits = match[0].translate(None, b" .-")
+            if len(digits) in lengths and self._luhn(digits):
                 end = match.end()
                 inside_word = data[start - 1 : start].isalpha() and data[end : end + 1].isalpha()
                 if not inside_word and not self._in_iban(data, start):
@@ -167,13 +175,8 @@ class _CreditCard:
         moved = number[4:] + number[:4]
         return 15 <= len(number) <= 34 and int("".join(str(int(chr(c), 36)) for c in moved)) % 97 == 1
 
-    def _is_card(self, digits: bytes) -> bool:
-        row = bisect_right(self._lows, int(digits[:6])) - 1
-        if row < 0:
-            return False
-        high, lengths = self._ranges[row]
-        if int(digits[:6]) > high or len(digits) not in lengths:
-            return False
+    def _luhn(self, digits: bytes) -> bool:
+        """Whether the last digit is the check digit of the others."""
         single = digits[::-2]
         total = sum(single) - 48 * len(single) + sum(digits[-2::-2].translate(self._doubled))
         return total % 10 == 0
