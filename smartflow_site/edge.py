@@ -113,7 +113,7 @@ class GuardedProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._in_head, self._header_count, self._url_and_headers = True, 0, 0
-        self.scope["extensions"] = {GONE: self._gone}
+        self.scope["extensions"] = cast("Any", {GONE: self._gone})
 
     @override
     def on_url(self, url: bytes) -> None:

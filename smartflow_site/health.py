@@ -65,7 +65,7 @@ class Health:
         return reason
 
     def _metrics(self) -> bytes:
-        return self._rooms.metrics.render() if self._rooms is not None else b""
+        return self._rooms.metrics.text().encode() if self._rooms is not None else b""
 
 
 async def _send(

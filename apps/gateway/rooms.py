@@ -26,6 +26,8 @@ from apps.keys.book import KeyBook
 from apps.keys.store import SCRIPTS
 
 TICK_SECONDS = 1.0
+# So long a fresh process waits for counters before it serves those who need none.
+COUNT_TICKS = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +70,7 @@ class Rooms:
         self._starting = asyncio.Lock()
         self._started = False
         self._retry = asyncio.Event()
+        self._waited_for_counters = 0
 
     async def start(self) -> None:
         """Open the journal and connect; safe to call at every request, does its work once."""
@@ -128,6 +131,8 @@ class Rooms:
             return "starting"
         if self.snapshot.age > self.config.max_stale_s:
             return "no current configuration"
+        if not self.snapshot.counted and self._waited_for_counters < COUNT_TICKS:
+            return "counters are being rebuilt"
         if self.journal is not None and self.config.journal_mode == "closed" and self.journal.state != "ok":
             return "the journal cannot be written"
         return ""
@@ -194,9 +199,11 @@ class Rooms:
         """Once a second: keep silent streams alive and publish this process's figures."""
         while True:
             self.under_way.keep_alive()
+            self._waited_for_counters += 1
             self.metrics.gauge("snapshot_age_seconds", min(self.snapshot.age, 1e9))
             self.metrics.gauge("redis_up", float(self.redis.up))
             self.metrics.gauge("exchanges_under_way", float(len(self.under_way)))
+            self.metrics.gauge("streams_open", float(self.under_way.streams))
             if self.journal is not None:
                 self.metrics.gauge("journal_behind_lines", float(self.journal.behind))
                 self.metrics.gauge("journal_failures", float(self.journal.failures))

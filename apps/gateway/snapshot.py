@@ -83,6 +83,8 @@ class Snapshot:
         self._wake = asyncio.Event()
         self._edits: list[dict[str, Any]] = []
         self.epoch = ""
+        # Whether counters of every organisation were seen complete once since this process began.
+        self.counted = False
 
     def view(self, organisation_id: str) -> View | None:
         """The view of an organisation, None where nothing of it was published."""
@@ -153,6 +155,11 @@ class Snapshot:
         for org in set(self._views) - set(ids):
             self._views.pop(org)
             self._rooms.pop(org, None)
+        if not self.counted:
+            marks = await asyncio.gather(
+                *(self._redis.command("GET", redis_names.counters(org)) for org in ids)
+            )
+            self.counted = all(mark == epoch for mark in marks)
         if fresh:
             self.epoch = epoch.decode()
             await self._on_epoch(self.epoch)

@@ -40,6 +40,11 @@ class UnderWay:
     def __len__(self) -> int:
         return len(self._handles)
 
+    @property
+    def streams(self) -> int:
+        """How many streams are open."""
+        return sum(1 for _ in self._whispering())
+
     def begin(self, request_id: str) -> Handle:
         """A request's body is there: from here on it can be ended from outside."""
         handle = self._handles[request_id] = Handle(asyncio.current_task())
