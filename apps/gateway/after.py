@@ -21,6 +21,7 @@ from apps.providers.stage import Sent
 
 _encode = msgspec.json.Encoder().encode
 BYTES_PER_TOKEN = 4
+LEFT = {"client_closed", "draining"}
 
 
 def review(exchange: Exchange, sent: Sent) -> bytes | Refuse:
@@ -61,11 +62,11 @@ def price(exchange: Exchange) -> None:
         return
     usage = exchange.usage
     reached = any(attempt.outcome in {"ok", "cancelled", "cut", "garbage"} for attempt in record.attempts)
+    # A failure that produced nothing costs nothing; one who leaves has still made the provider work.
+    fruitless = record.error_code and not exchange.produced_chars and record.error_code not in LEFT
     if usage is not None:
         record.usage_source = UsageSource.PROVIDER
-    elif not reached or (
-        record.status >= 400 and not exchange.produced_chars and record.error_code != "client_closed"
-    ):
+    elif not reached or fruitless:
         return
     else:
         record.usage_source = UsageSource.ESTIMATED

@@ -48,6 +48,7 @@ class Stream:
         exchange, sent = self._exchange, self._sent
         since = perf_counter_ns()
         failure: Refuse | None = None
+        outcome = "cancelled"
         incoming = sent.incoming
         assert incoming is not None  # noqa: S101 - a stream was sent
         try:
@@ -69,9 +70,10 @@ class Stream:
                 )
         except CallError as fault:
             failure = _cut(fault)
+            outcome = "timeout" if fault.kind == "timeout" else "cut"
         finally:
             incoming.close()
-            self._note_attempt(since, failure)
+            self._note_attempt(since, outcome)
         async for last in self._finish(failure):
             yield last
 
@@ -164,11 +166,8 @@ class Stream:
             yield event(_encode({**self._usage_chunk, "smartflow": _figures(exchange)}))
         yield END
 
-    def _note_attempt(self, since: int, failure: Refuse | None) -> None:
+    def _note_attempt(self, since: int, outcome: str) -> None:
         exchange, sent = self._exchange, self._sent
-        outcome = "ok" if failure is None else "cut"
-        if failure is not None and failure.code == "upstream_timeout":
-            outcome = "timeout"
         exchange.tried.append(Tried(sent.route, sent.began, perf_counter_ns(), 200, outcome))
         exchange.stage("stream", since)
         before.note_attempts(exchange)
