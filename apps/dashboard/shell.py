@@ -14,7 +14,11 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
+from apps.approvals.selectors import READERS as APPROVAL_READERS
+from apps.approvals.selectors import waiting_for
+from apps.approvals.services import DECIDERS
 from apps.core import ids
+from apps.core.tenancy import EVERYONE
 from apps.identity.domain import Actor, Forbidden, Role
 from apps.identity.services import actor_of as actor_of_person
 
@@ -32,9 +36,7 @@ ROLE_NAMES: dict[Role, Text] = {
     Role.AUDITOR: _("Auditor"),
 }
 READERS = (Role.ADMIN, Role.COMPLIANCE, Role.ENGINEER, Role.AUDITOR)
-REVEALERS = (Role.COMPLIANCE, Role.AUDITOR, Role.ADMIN)
 HISTORIANS = (Role.ADMIN, Role.COMPLIANCE, Role.AUDITOR)
-DECIDERS = (Role.APPROVER, Role.COMPLIANCE, Role.ADMIN)
 OPERATORS = (Role.ADMIN, Role.ENGINEER)
 
 
@@ -63,7 +65,7 @@ SECTIONS = (
     Section(
         _("Govern"),
         (
-            Entry("approvals", _("Approvals"), "approvals", DECIDERS, "a"),
+            Entry("approvals", _("Approvals"), "approvals", APPROVAL_READERS, "a"),
             Entry("changes", _("Changes"), "report", HISTORIANS, "c"),
         ),
     ),
@@ -77,6 +79,11 @@ def actor_of(request: HttpRequest) -> Actor:
     if not request.user.is_authenticated:
         raise Forbidden(gettext("Sign in first."))
     return replace(actor_of_person(request.user), request_id=request.headers.get("x-request-id", ""))
+
+
+def scope_of(actor: Actor) -> str:
+    """Whose rows the person sees: their organisation's, or everybody's for superusers."""
+    return EVERYONE if actor.is_superuser else actor.organisation_id
 
 
 def page(
@@ -153,5 +160,6 @@ def _inside(request: HttpRequest, actor: Actor) -> dict[str, Any]:
         "initials": "".join(part[0] for part in actor.name.split()[:2]).upper() or "?",
         "role_names": [ROLE_NAMES[Role(role)] for role in sorted(actor.roles)] or [_("Employee")],
         "sections": [section for section in sections if section["entries"]],
+        "waiting": waiting_for(actor).count() if actor.has(*DECIDERS) else 0,
         "here": request.resolver_match.url_name if request.resolver_match else "",
     }

@@ -16,7 +16,7 @@ from apps.changes.selectors import fields_changed
 from apps.core import ids
 from apps.dashboard.addresses import changed
 from apps.dashboard.filters import LONGEST, Chip
-from apps.dashboard.shell import HISTORIANS, Text, actor_of, page, show
+from apps.dashboard.shell import HISTORIANS, Text, actor_of, page, scope_of, show
 
 PER_PAGE = 50
 NAMES: dict[str, Text] = {
@@ -58,7 +58,7 @@ def changes(request: HttpRequest) -> HttpResponse:
     actor = actor_of(request)
     chosen = {name: request.GET.get(name, "")[:LONGEST].replace("\x00", "") for name in NAMES}
     before = request.GET.get("before", "")
-    rows = change_rows(actor.organisation_id, **chosen)
+    rows = change_rows(scope_of(actor), **chosen)
     if ids.is_id("chg", before):
         rows = rows.filter(id__lt=before)
     found = list(rows[: PER_PAGE + 1])

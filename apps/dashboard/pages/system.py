@@ -65,7 +65,9 @@ def _database() -> Part:
     with connection.cursor() as cursor:
         cursor.execute("SELECT current_setting('server_version'), pg_database_size(current_database())")
         server, size = cursor.fetchone()
-        cursor.execute("SELECT extname, extversion FROM pg_extension WHERE extname IN ('vector', 'timescaledb')")
+        cursor.execute(
+            "SELECT extname, extversion FROM pg_extension WHERE extname IN ('vector', 'timescaledb')"
+        )
         extensions = ", ".join(f"{name} {number}" for name, number in cursor.fetchall())
     detail = _("the record: %(megabytes)d MB") % {"megabytes": size // 1_000_000}
     return Part(_("PostgreSQL"), GOOD, f"{detail}; {extensions}" if extensions else detail, str(server))
@@ -77,7 +79,7 @@ def _shared_state() -> list[Part]:
         store = client()
         server = store.info("server")
         epoch = store.exists(redis_names.EPOCH)
-        processes = [name.decode() for name in store.hkeys(redis_names.LEASES)]
+        processes = [_as_text(name) for name in store.hkeys(redis_names.LEASES)]
         alive = sum(store.exists(redis_names.lease(lease)) for lease in processes)
     except redis.RedisError:
         detail = _(
@@ -92,7 +94,9 @@ def _shared_state() -> list[Part]:
         Part(kind, GOOD, _("shared hot state and the published configuration"), number),
         Part(_("Configuration"), GOOD, _("published"))
         if epoch
-        else Part(_("Configuration"), DEGRADED, _("Not published since Redis started; it will be in a moment.")),
+        else Part(
+            _("Configuration"), DEGRADED, _("Not published since Redis started; it will be in a moment.")
+        ),
         Part(_("Gateways"), GOOD, gateways)
         if alive
         else Part(_("Gateways"), DEGRADED, _("No gateway process has reported in the last seconds.")),
@@ -123,7 +127,11 @@ def _facts() -> list[Fact]:
         ),
         Fact(_("Largest request body"), f"{env.max_body_bytes // 1024:,} KiB"),
         Fact(_("Address"), env.address),
-        Fact("Smartflow", settings.SPECTACULAR_SETTINGS["VERSION"]),
+        Fact("Smartflow", str(settings.SPECTACULAR_SETTINGS["VERSION"])),
         Fact("Django", version("django")),
         Fact("Python", platform.python_version()),
     ]
+
+
+def _as_text(name: str | bytes) -> str:
+    return name.decode() if isinstance(name, bytes) else name

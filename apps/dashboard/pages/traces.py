@@ -4,20 +4,21 @@
 from dataclasses import dataclass
 from typing import Any
 
-from django.http import Http404, HttpRequest, HttpResponse
+from django.core.exceptions import ValidationError
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
 from apps.audit import selectors, services
-from apps.core import clock, ids
+from apps.core import clock
 from apps.dashboard import filters, histogram, ranges
 from apps.dashboard.addresses import changed
 from apps.dashboard.exchange import Exchange
 from apps.dashboard.pages.access import first_steps
 from apps.dashboard.ranges import Range
-from apps.dashboard.shell import READERS, REVEALERS, ROLE_NAMES, actor_of, page, show
+from apps.dashboard.shell import READERS, ROLE_NAMES, actor_of, page, scope_of, show
 from apps.identity.domain import Actor
 
 PER_PAGE = 50
@@ -40,8 +41,11 @@ def traces(request: HttpRequest) -> HttpResponse:
     range_ = ranges.read(request.GET, clock.now())
     chosen = filters.read(request)
     wanted = _record_filters(range_, chosen)
-    org = actor.organisation_id
-    found = selectors.page(org, filters=wanted, cursor=request.GET.get("cursor") or None, limit=PER_PAGE)
+    org = scope_of(actor)
+    try:
+        found = selectors.page(org, filters=wanted, cursor=request.GET.get("cursor"), limit=PER_PAGE)
+    except selectors.CursorError:
+        return HttpResponseRedirect(changed(request, cursor=None))
     strip = histogram.draw(selectors.histogram(org, wanted, histogram.BUCKETS), range_.end)
     rows = [Exchange(record) for record in found.records]
     context: dict[str, Any] = {
@@ -72,20 +76,19 @@ def trace(request: HttpRequest, record_id: str) -> HttpResponse:
 
 @never_cache
 @require_POST
-@page(*READERS)
+@page(*services.REVEALERS)
 def reveal(request: HttpRequest, record_id: str) -> HttpResponse:
     """Prompt and answer, once, for a reason that goes into the change log; nothing of it is kept in an address."""
     actor = actor_of(request)
     exchange = _exchange(actor, record_id)
     context = _detail(actor, exchange)
     reason = request.POST.get("reason", "").strip()
-    if not reason:
-        context["reveal_fault"] = _("Write why you need to read it.")
+    try:
+        context["revealed"] = services.reveal(actor=actor, record_id=record_id, reason=reason)
+    except ValidationError as fault:
+        context["reveal_fault"] = " ".join(fault.messages)
         return show(request, "dashboard/trace.html", context, status=422)
-    body = services.reveal(actor=actor, record_id=record_id, reason=reason)
-    context["revealed"] = {
-        "prompt": body.prompt, "answer": body.answer, "redacted": body.redacted, "reason": reason,
-    }  # fmt: skip
+    context["reason"] = reason
     return show(request, "dashboard/trace.html", context)
 
 
@@ -111,7 +114,7 @@ def _presets(request: HttpRequest) -> list[Preset]:
 
 def _nothing(request: HttpRequest, actor: Actor) -> dict[str, Any]:
     """Whether there never was an exchange; then also how to send the first one."""
-    if selectors.any_record(actor.organisation_id):
+    if selectors.any_record(scope_of(actor)):
         return {"is_new": False}
     return {"is_new": True, **first_steps(request, actor)}
 
@@ -120,7 +123,7 @@ def _drawer(request: HttpRequest, actor: Actor, shown: list[str]) -> dict[str, A
     wanted = request.GET.get("open", "")
     if not wanted:
         return {}
-    record = selectors.get(actor.organisation_id, wanted) if ids.is_id("req", wanted) else None
+    record = selectors.get(scope_of(actor), wanted)
     if record is None:
         return {}
     place = shown.index(wanted) if wanted in shown else -1
@@ -133,7 +136,7 @@ def _drawer(request: HttpRequest, actor: Actor, shown: list[str]) -> dict[str, A
 
 
 def _exchange(actor: Actor, record_id: str) -> Exchange:
-    record = selectors.get(actor.organisation_id, record_id) if ids.is_id("req", record_id) else None
+    record = selectors.get(scope_of(actor), record_id)
     if record is None:
         raise Http404(_("There is no exchange of this id in your organisation."))
     return Exchange(record)
@@ -142,6 +145,6 @@ def _exchange(actor: Actor, record_id: str) -> Exchange:
 def _detail(actor: Actor, exchange: Exchange) -> dict[str, Any]:
     return {
         "exchange": exchange,
-        "may_reveal": actor.has(*REVEALERS),
-        "reveal_roles": [ROLE_NAMES[role] for role in REVEALERS],
+        "may_reveal": actor.has(*services.REVEALERS),
+        "reveal_roles": [ROLE_NAMES[role] for role in services.REVEALERS],
     }
