@@ -58,7 +58,7 @@ class RolePermission(BasePermission):
         method = "GET" if request.method in {"HEAD", "OPTIONS"} else str(request.method)
         if method not in roles:
             # DRF answers 405 by itself where the view has no such method.
-            return not hasattr(view, method.lower())
+            return not hasattr(view, method.lower()) or method.lower() not in view.http_method_names
         if roles[method]:
             require(actor_of_request(request), *roles[method])
         return True

@@ -46,10 +46,11 @@ def one_try(account: str, address: str) -> Iterator[None]:
         for name, digest in digests.items():
             cursor.execute(_COUNT, {"digest": digest, "now": moment, "since": moment - WINDOW})
             tries, started_at = cursor.fetchone()
+            if tries == 1:
+                _forget_old()
             if tries > LIMITS[name]:
                 wait = max(wait, started_at + WINDOW - moment)
     if wait:
-        _forget_old()
         minutes = max(1, -(-int(wait.total_seconds()) // 60))
         raise ValidationError(
             ngettext(
