@@ -10,7 +10,7 @@ import pytest
 from django.test import Client
 
 from apps.audit import journal
-from apps.audit.domain import Body, Record, encode_body, encode_record
+from apps.audit.domain import Body, Record, State, encode_body, encode_record
 from apps.audit.ingest import Ingest, Progress, rows_of
 from apps.audit.segments import Line
 from apps.identity.domain import Role
@@ -83,11 +83,14 @@ def ship(stores: Stores, no_records: None) -> Ship:
 
 
 def bring(database_url: str, records: Iterable[Record], bodies: Iterable[Body] = ()) -> None:
-    """One batch of the shipper."""
+    """One batch of the shipper; the interrupted ones as what a dead process left open."""
+    kinds = {State.DONE: journal.DONE, State.INTERRUPTED: journal.OPEN}
     lines = [Line(journal.BODY, encode_body(body), 0) for body in bodies]
-    lines += [Line(journal.DONE, encode_record(record), 0) for record in records]
+    lines += [Line(kinds[record.state], encode_record(record), 0) for record in records]
+    progress = Progress(lease="ls_tests", position=0, behind=0)
     ingest = Ingest(database_url)
     try:
-        ingest.ship(rows_of(lines), Progress(lease="ls_tests", position=0, behind=0))
+        ingest.ship(rows_of(lines), progress)
+        ingest.close_lease(progress)
     finally:
         ingest.close()
