@@ -59,3 +59,18 @@ def open_leases(organisation_id: str) -> str:
 def cached(organisation_id: str, digest: str) -> str:
     """STRING a stored answer of the exact phase."""
     return f"sf:{{{organisation_id}}}:cached:{digest}"
+
+
+def settled(organisation_id: str) -> str:
+    """SET of requests settled since the counters were lost, while `counters` is missing; a rebuild leaves them out."""
+    return f"sf:{{{organisation_id}}}:settled"
+
+
+def rebuilding(organisation_id: str) -> str:
+    """STRING token of the rebuild under way; a flush takes it away, and with it the right to finish."""
+    return f"sf:{{{organisation_id}}}:rebuilding"
+
+
+def corrected(organisation_id: str) -> str:
+    """SET of corrections that the spend counters include."""
+    return f"sf:{{{organisation_id}}}:corrected"
