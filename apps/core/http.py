@@ -8,7 +8,7 @@ back-pressure. Every phase has a deadline. `close` drops the connection at once,
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -222,7 +222,14 @@ def _explain(fault: BaseException) -> CallError:
     raise fault
 
 
-_FACTORIES = {"aiohttp": AiohttpClient}
+def _own(allow: Sequence[str]) -> Client:
+    # Here, because it is built on the interface above.
+    from apps.core.http1 import Http1Client
+
+    return Http1Client(allow)
+
+
+_FACTORIES: dict[str, Callable[[Sequence[str]], Client]] = {"aiohttp": AiohttpClient, "h1": _own}
 NAMES = tuple(_FACTORIES)
 
 
