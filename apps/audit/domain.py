@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The VAS record: one value per exchange that says everything that happened to it."""
 
+from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
@@ -178,6 +180,16 @@ class Body(msgspec.Struct, frozen=True, kw_only=True):
     prompt: bytes
     answer: bytes
     redacted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """What one recorded exchange was charged, to which budgets, at which moment of the store's clock."""
+
+    id: str
+    charged: int
+    budget_ids: tuple[str, ...]
+    accounted_at: datetime
 
 
 _ENCODER = msgspec.json.Encoder(decimal_format="string")

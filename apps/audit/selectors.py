@@ -3,23 +3,24 @@
 
 import base64
 import binascii
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection
-from django.db.models import Q, QuerySet, TextField
+from django.db.models import Q, QuerySet, Sum, TextField
 from django.db.models.functions import Cast
 
-from apps.audit.domain import Record, decode_record
+from apps.audit.domain import Charge, Record, decode_record
 from apps.audit.models import Correction, RecordRow, Reveal, Shipped, Spend, Total
-from apps.core import ids
+from apps.core import clock, ids
 from apps.core.tenancy import EVERYONE, OrganisationQuerySet, acting_for
 
 MOST = 200
 BARS = 60
-# How far a cursor may reach back when no range is given: partitions older than that are not looked at.
-_KEPT = "ts", "id"
+_ASCENDING = "ts", "id"
+_AT_ONCE = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +72,7 @@ def page(organisation_id: str, *, filters: RecordFilters, cursor: str | None = N
         rows = _found(organisation_id, filters)
         if place is not None:
             rows = rows.filter(_after(place) if backwards else _before(place))
-        rows = rows.order_by(*_KEPT) if backwards else rows.order_by("-ts", "-id")
+        rows = rows.order_by(*_ASCENDING) if backwards else rows.order_by("-ts", "-id")
         found = list(rows.values_list("ts", "id", Cast("data", TextField()))[: limit + 1])
     more = len(found) > limit
     found = found[:limit]
@@ -124,7 +125,7 @@ def choices(organisation_id: str, column: str, *, days: int = 7, most: int = 50)
     """The values of `model`, `target`, `team_name`, `person_name` or `key_name` in the last days, for filter lists."""
     if column not in {"model", "target", "provider", "team_name", "person_name", "key_name"}:
         raise ValueError(f"{column} has no list of values")
-    since = datetime.now(UTC) - timedelta(days=days)  # noqa: TID251
+    since = clock.now() - timedelta(days=days)
     with acting_for(organisation_id):
         rows = _rows(organisation_id).filter(ts__gte=since).exclude(**{column: ""})
         return list(rows.values_list(column, flat=True).distinct().order_by(column)[:most])
@@ -147,18 +148,38 @@ def journals() -> QuerySet[Shipped]:
     return Shipped.objects.order_by("-lease")
 
 
-def charges(organisation_id: str, record_ids: list[str]) -> dict[str, int]:
-    """Record id -> micro-dollars charged, of those that are in the database."""
-    moments = [ids.moment(record_id) for record_id in record_ids]
+def charges_of(organisation_id: str, record_ids: Iterable[str]) -> list[Charge]:
+    """What some exchanges were charged, as far as they are recorded."""
+    wanted = sorted(record_id for record_id in record_ids if ids.is_id("req", record_id))
+    found: list[Charge] = []
     with acting_for(organisation_id):
-        rows = _rows(organisation_id).filter(ts__in=moments, id__in=record_ids)
-        return dict(rows.values_list("id", "charged"))
+        for start in range(0, len(wanted), _AT_ONCE):
+            some = wanted[start : start + _AT_ONCE]
+            rows = _rows(organisation_id).filter(ts__in=[ids.moment(one) for one in some], id__in=some)
+            found += [
+                Charge(record_id, charged, tuple(budget_ids), accounted_at)
+                for record_id, charged, budget_ids, accounted_at in rows.values_list(
+                    "id", "charged", "budget_ids", "accounted_at"
+                )
+            ]
+    return found
+
+
+def charges(organisation_id: str, record_ids: Iterable[str]) -> dict[str, int]:
+    """Record id -> micro-dollars charged, of those that are recorded."""
+    return {row.id: row.charged for row in charges_of(organisation_id, record_ids)}
+
+
+def charges_before_correction(record_ids: Iterable[str]) -> dict[str, int]:
+    """Record id -> micro-dollars charged before a correction that counters do not know of yet."""
+    rows = unapplied_corrections().filter(record_id__in=list(record_ids))
+    return dict(rows.values_list("record_id", "charged_before"))
 
 
 def spent(organisation_id: str, budget_id: str, start: datetime) -> int:
     """Micro-dollars charged to a budget since a moment that lies on a quarter of an hour."""
     rows = Spend.objects.filter(organisation_id=organisation_id, budget_id=budget_id, bucket__gte=start)
-    return sum(rows.values_list("charged", flat=True))
+    return int(rows.aggregate(total=Sum("charged"))["total"] or 0)
 
 
 def unapplied_corrections() -> QuerySet[Correction]:
