@@ -41,10 +41,7 @@ class Exchange:
     def stage(self, name: str, since: int) -> int:
         """Note a stage that began at `since` and ends now; returns now, nanoseconds of the process's clock."""
         at = perf_counter_ns()
-        self.record.stages = (
-            *self.record.stages,
-            Stage(name, (since - self.began) // 1000, (at - since) // 1000),
-        )
+        self.stages.append(Stage(name, (since - self.began) // 1000, (at - since) // 1000))
         return at
 
     def add_evaluations(self, found: tuple[Evaluation, ...]) -> None:

@@ -68,6 +68,10 @@ class Stream:
                 failure = Refuse(
                     "upstream_error", "The provider's stream ended before its answer was complete."
                 )
+            if failure is None:
+                outcome = "ok"
+            elif failure.code != "policy_blocked":
+                outcome = "cut"
         except CallError as fault:
             failure = _cut(fault)
             outcome = "timeout" if fault.kind == "timeout" else "cut"

@@ -1,21 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
 """A gateway process in front of an upstream process, both real, on loopback."""
 
+import json
 import os
+import secrets
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import pytest
 
-from apps.core import keyring
+from apps.core import keyring, redis_names
 from smartflow_site.env import ROOT
 from smartflow_site.process import free_port, stop
+from smartflow_site.stores import Valkey, run_store
+from tests.gateway.desk import Desk
 from tests.gateway.world import SECRET, World, connect
 from tests.upstreams.running import Upstream, running
 
@@ -30,10 +34,16 @@ class Server:
     process: "subprocess.Popen[bytes]"
     client: httpx.Client
     var: Path
+    log: Path | None = None
 
     @property
     def url(self) -> str:
+        """Where the process listens."""
         return f"http://127.0.0.1:{self.port}"
+
+    def said(self) -> str:
+        """Everything the process wrote to its output so far."""
+        return self.log.read_text(errors="replace") if self.log is not None else ""
 
     def records(self) -> list[dict[str, object]]:
         """The finished records of all journals, oldest first."""
@@ -51,8 +61,6 @@ class Server:
 
 def journal_lines(var: Path) -> list[tuple[str, dict[str, object]]]:
     """All journal lines as (kind, value); the checksum is the journal tests' business."""
-    import json
-
     found = []
     for segment in sorted((var / "journal").glob("*/*.seg")):
         for line in segment.read_bytes().splitlines():
@@ -81,28 +89,51 @@ def world(redis_url: str, upstream: Upstream, ring: keyring.KeyRing) -> Iterator
     client.close()
 
 
-def start(redis_url: str, ring: keyring.KeyRing, var: Path, **settings: str) -> Server:
-    """Start a gateway process and wait until it is ready."""
+def start(
+    redis_url: str, ring: keyring.KeyRing, var: Path, *, daphne: bool = False, **settings: str
+) -> Server:
+    """Start a gateway process and wait until it is ready; under daphne there are neither lifespan events nor our guard."""
     port = free_port()
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("SMARTFLOW_", "DATABASE"))}
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith(("SMARTFLOW_", "DATABASE"))
+    }
     environment |= {"REDIS_URL": redis_url, "SMARTFLOW_VAR": str(var), "SMARTFLOW_KEY_RING": ring.to_json()}
     environment |= {"SMARTFLOW_PORT": str(port), **settings}
     command = [sys.executable, "manage.py", "serve", "--role", "gateway"]
-    process = subprocess.Popen(command, cwd=ROOT, env=environment)
+    if daphne:
+        environment["SERVICE_TYPE"] = "gateway"
+        command = [
+            sys.executable,
+            "-m",
+            "daphne",
+            "-b",
+            "127.0.0.1",
+            "-p",
+            str(port),
+            "smartflow_site.asgi:application",
+        ]
+    var.mkdir(parents=True, exist_ok=True)
+    log = var / "output.log"
+    with log.open("ab") as output:
+        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=output)
     client = httpx.Client(
         base_url=f"http://127.0.0.1:{port}", headers={"authorization": f"Bearer {SECRET}"}, timeout=PATIENCE
     )
-    server = Server(port, process, client, var)
-    deadline = time.monotonic() + PATIENCE
-    while True:
-        try:
-            if client.get("/readyz").status_code == 200:
-                return server
-        except httpx.TransportError:
-            pass
-        assert process.poll() is None, "the gateway ended"
-        assert time.monotonic() < deadline, "the gateway is not ready"
-        time.sleep(0.05)
+    server = Server(port, process, client, var, log)
+    try:
+        eventually(lambda: _ready(server))
+    except BaseException:
+        finish(server)
+        raise
+    return server
+
+
+def _ready(server: Server) -> bool:
+    assert server.process.poll() is None, server.said()
+    try:
+        return server.client.get("/readyz").status_code == 200
+    except httpx.TransportError:
+        return False
 
 
 def finish(server: Server) -> None:
@@ -117,3 +148,60 @@ def gateway(world: World, redis_url: str, ring: keyring.KeyRing, tmp_path: Path)
     server = start(redis_url, ring, tmp_path)
     yield server
     finish(server)
+
+
+def eventually(condition: Callable[[], bool], seconds: float = PATIENCE) -> None:
+    """Wait for something to come about; the deadline only ends a test that has failed."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "this did not come about"
+        time.sleep(0.02)
+
+
+@dataclass
+class House:
+    """A gateway process and its store that many tests share, each with an organisation of its own."""
+
+    server: Server
+    redis_url: str
+    ring: keyring.KeyRing
+
+
+def _house(folder: Path, *, daphne: bool = False) -> Iterator[House]:
+    store = Valkey(folder / "store", durable=False)
+    process = run_store(store)
+    ring = keyring.fresh()
+    with connect(store.url()) as client:
+        client.set(redis_names.EPOCH, "e1")
+    try:
+        server = start(store.url(), ring, folder / "gateway", daphne=daphne)
+        yield House(server, store.url(), ring)
+        finish(server)
+    finally:
+        stop(process, signal.SIGKILL, 10)
+
+
+@pytest.fixture(scope="session")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """The shared gateway of this worker."""
+    yield from _house(tmp_path_factory.mktemp("house"))
+
+
+@pytest.fixture(scope="session")
+def daphne_house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """The same application under daphne."""
+    yield from _house(tmp_path_factory.mktemp("daphne"), daphne=True)
+
+
+def open_desk(house: House, upstream: Upstream) -> Desk:
+    """A new organisation in a shared gateway, known to it."""
+    world = World(connect(house.redis_url), house.ring, secret="sk-sf-" + secrets.token_hex(24))
+    return Desk(house.server, world.begin(upstream.url), upstream).sync()
+
+
+@pytest.fixture
+def desk(house: House, upstream: Upstream) -> Iterator[Desk]:
+    """A new organisation in the shared gateway."""
+    found = open_desk(house, upstream)
+    yield found
+    found.close()

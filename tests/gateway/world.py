@@ -28,6 +28,7 @@ class World:
     ring: KeyRing
     org: str = field(default_factory=lambda: ids.new("org"))
     epoch: str = "e1"
+    secret: str = SECRET
     _versions: int = 0
 
     def begin(self, upstream_url: str, *, bodies: Bodies = Bodies.OFF) -> "World":
@@ -37,7 +38,7 @@ class World:
         self.model = self.add_model("plain")
         self.add_target(self.model, self.provider, "plain")
         self.put_rooms()
-        self.key = self.add_key(SECRET)
+        self.key = self.add_key(self.secret)
         self.client.set(redis_names.counters(self.org), self.epoch)
         self.client.set(redis_names.EPOCH, self.epoch)
         return self
@@ -82,7 +83,11 @@ class World:
 
     def add_target(self, model: Model, provider: Provider, upstream_model: str, **more: Any) -> Target:
         """A way to reach a model."""
-        fixed = {"id": ids.new("tgt"), "organisation_id": self.org, "name": f"{provider.name}/{upstream_model}"[:60]}
+        fixed = {
+            "id": ids.new("tgt"),
+            "organisation_id": self.org,
+            "name": f"{provider.name}/{upstream_model}"[:60],
+        }
         links = {"model_id": model.id, "provider_id": provider.id, "upstream_model": upstream_model}
         target = Target(**(fixed | links | more))
         self.put("targets", target)
@@ -124,9 +129,18 @@ class World:
 
     def add_policy(self, name: str, kind: str, params: dict[str, Any], action: Action, **more: Any) -> Policy:
         """An enforced policy."""
-        fixed = {"id": ids.new("pol"), "organisation_id": self.org, "version": 1, "phases": (Phase.INPUT, Phase.OUTPUT)}
+        fixed = {
+            "id": ids.new("pol"),
+            "organisation_id": self.org,
+            "version": 1,
+            "phases": (Phase.INPUT, Phase.OUTPUT),
+        }
         policy = Policy(
-            **(fixed | {"name": name, "detectors": (Detector(kind=kind, params=params),), "action": action} | more)
+            **(
+                fixed
+                | {"name": name, "detectors": (Detector(kind=kind, params=params),), "action": action}
+                | more
+            )
         )
         self.put("policies", policy)
         return policy
