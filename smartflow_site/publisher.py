@@ -17,6 +17,7 @@ def main() -> NoReturn:
     django.setup()
     # Rows can be imported only now.
     from apps.core.django_redis_client import client
+    from smartflow_site import celery as _queue  # noqa: F401 - tasks are sent through this application
     from smartflow_site.publishing import Publisher, run
 
     run(Publisher(client()))

@@ -9,12 +9,15 @@ from typing import NoReturn
 import redis
 from django.db import DatabaseError, InterfaceError, connection
 
+from apps.analytics.rebuilding import unbuilt
+from apps.analytics.tasks import rebuild
 from apps.changes.publish import drain, publish_everything
 from apps.core import redis_names
 from apps.keys.publish import answer
 
 PAUSE_SECONDS = 0.5
 MOST_ANSWERS = 100
+COUNT_AGAIN_SECONDS = 3.0
 BACKOFF_SECONDS = (0.5, 1.0, 2.0, 5.0)
 _DIGEST = re.compile(rb"[0-9a-f]{64}")
 _log = logging.getLogger("smartflow.publisher")
@@ -27,6 +30,7 @@ class Publisher:
         self._store = store
         # A newer version of this code may write values differently, so the first round writes all of them.
         self._whole = True
+        self._asked_to_count = 0.0
 
     def round(self) -> None:
         """Publish what is missing, then answer what is asked until the next round is due."""
@@ -34,10 +38,17 @@ class Publisher:
             publish_everything(self._store)
             self._whole = False
         drain(self._store)
+        self._have_counted()
         until = time.monotonic() + PAUSE_SECONDS
         while (left := until - time.monotonic()) > 0:
             if asked := self._asked(left):
                 answer(self._store, asked)
+
+    def _have_counted(self) -> None:
+        """A new organisation or an emptied store has no counters: a worker makes them now, not by its timetable."""
+        if unbuilt(self._store) and time.monotonic() - self._asked_to_count > COUNT_AGAIN_SECONDS:
+            rebuild.apply_async(expires=COUNT_AGAIN_SECONDS)
+            self._asked_to_count = time.monotonic()
 
     def _asked(self, seconds: float) -> list[str]:
         """Digests that gateways ask for, oldest first; empty when none came in time."""
