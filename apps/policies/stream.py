@@ -27,7 +27,7 @@ class _Channel:
 
     def __init__(self, name: str, finders: int) -> None:
         self.json = ":tool:" in name
-        self.role = "tool_call" if self.json else "reasoning" if name.endswith(":reasoning") else "assistant"
+        self.role = "tool_call" if self.json else "reasoning" if ":reasoning" in name else "assistant"
         self.raw = ""
         self.released = 0  # in `raw`
         self.next = [0] * finders  # in the folded text: where each finder looks next
