@@ -117,7 +117,8 @@ class RowsView(GenericViewSet[Any]):
 
     def update(self, request: Request, id: str, *, partial: bool = False) -> Response:
         """The row after the change; fields that PUT leaves out go back to their defaults."""
-        self.get_queryset().only("id").get(id=id)
+        if not self.get_queryset().filter(id=id).exists():
+            raise NotFound()
         values = self.checked(request, partial=partial)
         self.alter(request, id, values)
         return self.retrieve(request, id)

@@ -22,8 +22,8 @@ class ProviderForm(forms.ModelForm):  # type: ignore[type-arg]
     """A provider with a field for a new credential."""
 
     dialect = forms.ChoiceField(label=_("dialect"), choices=[(name, name) for name in DIALECTS])
-    credential = forms.CharField(
-        label=_("credential"),
+    new_credential = forms.CharField(
+        label=_("new credential"),
         required=False,
         max_length=4096,
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
@@ -66,7 +66,7 @@ class ProviderAdmin(OrganisationAdmin[Provider]):
     def perform_save(self, request: HttpRequest, obj: Provider, form: Any, change: bool) -> Provider:
         """Write by the service."""
         values = {name: form.cleaned_data[name] for name in ProviderForm.Meta.fields}
-        credential = form.cleaned_data["credential"]
+        credential = form.cleaned_data["new_credential"]
         if credential or form.cleaned_data["no_credential"]:
             values["credential"] = credential
         if change:

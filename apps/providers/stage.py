@@ -71,14 +71,14 @@ async def send(
 ) -> Sent | Refuse:
     """Call the targets in order within a number of seconds; each attempt is added to `tried`, also when cancelled."""
     deadline = perf_counter_ns() + int(seconds * 1e9)
-    for number, route in enumerate(routes):
+    for route in routes:
         left = (deadline - perf_counter_ns()) / 1e9
         if left <= 0:
             break
         began = perf_counter_ns()
         call = _call(route, fields, stream=stream, left=left, request_id=request_id)
         try:
-            outcome = await _attempt(client, call, route, began, stream=stream)
+            outcome = await _attempt(client, call, route, began, head=left if stream else None)
         except asyncio.CancelledError:
             tried.append(Tried(route, began, perf_counter_ns(), 0, "cancelled"))
             raise
@@ -88,7 +88,8 @@ async def send(
                 tried.append(Tried(route, began, perf_counter_ns(), 200, "ok"))
             return outcome
         tried.append(outcome)
-        if outcome.status in _CALLERS_FAULT and number + 1 == len(routes):
+        if outcome.status in _CALLERS_FAULT:
+            # The same request would be refused elsewhere too.
             break
     return refusal(tried)
 
@@ -144,10 +145,18 @@ def _call(route: Route, fields: Mapping[str, Any], *, stream: bool, left: float,
     )
 
 
-async def _attempt(client: Client, call: Call, route: Route, began: int, *, stream: bool) -> Sent | Tried:
+async def _attempt(
+    client: Client, call: Call, route: Route, began: int, *, head: float | None
+) -> Sent | Tried:
+    """One call; `head` is how many seconds a stream has to begin, None for a JSON answer."""
     incoming: Incoming | None = None
+    stream = head is not None
     try:
-        incoming = await client.send(call)
+        if head is None:
+            incoming = await client.send(call)
+        else:
+            async with asyncio.timeout(head):
+                incoming = await client.send(call)
         if incoming.status != 200:
             return await _failed(incoming, route, began)
         if stream and incoming.header("content-type").startswith("text/event-stream"):
@@ -163,6 +172,8 @@ async def _attempt(client: Client, call: Call, route: Route, began: int, *, stre
             fault.kind,
             str(fault) if fault.kind == "refused" else "",
         )
+    except TimeoutError:
+        return Tried(route, began, perf_counter_ns(), 0, "timeout")
     except (ValueError, RecursionError):
         return Tried(route, began, perf_counter_ns(), 200, "garbage")
     except BaseException:
