@@ -4,14 +4,15 @@
 import argparse
 import os
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench import figures, gateway, measure, processes, report, rows, soak, traffic
+from apps.core import http
+from bench import figures, gateway, measure, processes, profiled, report, rows, soak, traffic
 from bench.ground import Ground, GroundError, ground, ports
-from smartflow_site.env import ROOT
+from smartflow_site.env import ROOT, load
 
+DEFAULT_CLIENT = load({}).upstream_client
 # Above this share of the cores somebody else's work is in the figures.
 MOST_LOAD_PER_CORE = 0.5
 
@@ -22,6 +23,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     load_before = processes.load_average()
     try:
         with ground() as base:
+            if options.profile:
+                return _profile(base, options)
             return _soak(base, options) if options.soak else _compare(base, options, load_before)
     except (GroundError, measure.WrongAnswersError) as fault:
         print(f"bench: {fault}", file=sys.stderr)
@@ -29,25 +32,31 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _compare(base: Ground, options: argparse.Namespace, load_before: float) -> int:
-    began = time.perf_counter()
     upstreams = rows.start_upstreams(base, options.upstream)
-    made, notes = _rows(base, options, upstreams)
-    found = report.Report(made, [], upstreams.json_kind, load_before, 0.0, notes=notes)
+    others, notes = _others(base, options, upstreams)
+    site = gateway.build(base, upstreams)
+    first, *more = options.clients
+    ours = gateway.start(base, site, first, first=True)
+    for client in more:
+        ours += gateway.start(base, site, client, first=False)
+    wanted = set(options.rows)
+    made = [
+        row for row in (*others, *ours) if (row.name in wanted if wanted else options.stages or not row.stage)
+    ]
+    found = report.Report(made, [], upstreams.json_kind, first, load_before, notes=notes)
     plan = measure.Plan(options.rounds, options.seconds)
     for shape in options.shapes:
         for concurrency in options.conc:
             found.series += measure.rounds(made, traffic.SHAPES[shape], concurrency, plan, _say)
-    if "Lean" in {row.name for row in made}:
-        found.start = gateway.start_and_memory(base, made)
-    found.seconds = time.perf_counter() - began
+    found.start = gateway.start_and_memory(base, site, first, ours)
     print(report.markdown(found))
     return _publish(found, options.publish) if options.publish else 0
 
 
-def _rows(
+def _others(
     base: Ground, options: argparse.Namespace, upstreams: rows.Upstreams
 ) -> tuple[list[rows.Row], list[str]]:
-    """All rows asked for, and why some are missing."""
+    """The rows that are not ours, and why some are missing."""
     notes: list[str] = []
     found = [rows.direct(upstreams)]
     for peer in rows.PEERS:
@@ -55,11 +64,11 @@ def _rows(
             found.append(peer.start(base, ports(1)[0], upstreams))
         except GroundError as fault:
             notes.append(f"{peer.name} ({peer.version}): {fault}")
-    found.append(rows.pass_through(base, upstreams, options.client))
-    ours = gateway.start(base, upstreams, options.client)
-    found += [row for row in ours if options.stages or not row.stage]
-    wanted = set(options.rows)
-    return [row for row in found if not wanted or row.name in wanted], notes
+    found += [
+        rows.pass_through(base, upstreams, client, first=client == options.clients[0])
+        for client in options.clients
+    ]
+    return found, notes
 
 
 def _publish(found: report.Report, folder: Path) -> int:
@@ -78,11 +87,21 @@ def _publish(found: report.Report, folder: Path) -> int:
 
 def _soak(base: Ground, options: argparse.Namespace) -> int:
     upstreams = rows.start_upstreams(base, options.upstream)
-    row = next(row for row in gateway.start(base, upstreams, options.client) if row.name == "Lean")
+    site = gateway.build(base, upstreams)
+    row = gateway.start(base, site, options.clients[0], first=True)[0]
     samples = soak.soak(row, options.soak, _say)
     grown = soak.growth(samples)
     print(f"memory: {samples[0][1]:.1f} MB at first, {samples[-1][1]:.1f} MB at last, growth {grown:+.1%}")
     return 0 if grown <= soak.MOST_GROWTH else 1
+
+
+def _profile(base: Ground, options: argparse.Namespace) -> int:
+    """The functions in which a gateway spends its time under each shape; a profiler distorts, so no bars here."""
+    upstreams = rows.start_upstreams(base, options.upstream)
+    site = gateway.build(base, upstreams)
+    for shape in options.shapes:
+        print(f"## {shape}\n\n{profiled.profile(base, site, options.clients[0], traffic.SHAPES[shape])}")
+    return 0
 
 
 def _say(line: str) -> None:
@@ -100,6 +119,13 @@ def _shapes(text: str) -> list[str]:
     return text.split(",")
 
 
+def _clients(text: str) -> list[str]:
+    unknown = set(text.split(",")) - set(http.NAMES)
+    if unknown:
+        raise argparse.ArgumentTypeError(f"no such client: {', '.join(sorted(unknown))}")
+    return text.split(",")
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
     parser.add_argument("--shapes", type=_shapes, default=["json", "sse"], help="json, sse")
@@ -109,8 +135,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rows", nargs="*", default=[], help="only these rows")
     parser.add_argument("--stages", action="store_true", help="also the rows that leave one stage out each")
     parser.add_argument("--upstream", choices=("auto", "nginx", "own"), default="auto")
-    parser.add_argument("--client", default="aiohttp", help="upstream client of gateway and pass-through")
+    parser.add_argument(
+        "--clients",
+        type=_clients,
+        default=[DEFAULT_CLIENT],
+        help="upstream clients of gateway and pass-through; Lean and pass-through are measured with each",
+    )
     parser.add_argument("--soak", type=int, default=0, metavar="N", help="N requests, memory after each part")
+    parser.add_argument("--profile", action="store_true", help="where Lean spends its time, by function")
     parser.add_argument(
         "--publish",
         nargs="?",

@@ -8,7 +8,8 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from statistics import median
 
 from bench import processes
@@ -22,9 +23,18 @@ _STARTS = 3
 _MANAGE = [sys.executable, str(ROOT / "manage.py")]
 
 
-def start(ground: Ground, upstreams: Upstreams, client: str) -> list[Row]:
-    """Stores, schema, rows, publisher, worker, shipper, gateway; one row per variant, all at the same process."""
-    env = _environment(ground, client)
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Everything beside a gateway: where it finds the stores, the keys of the variants, the processes to watch."""
+
+    env: Mapping[str, str]
+    secrets: Mapping[str, str]
+    columns: Mapping[str, int]
+
+
+def build(ground: Ground, upstreams: Upstreams) -> Site:
+    """Stores, schema, rows, publisher, worker, shipper."""
+    env = _environment(ground)
     stores = _start_stores(ground, env)
     ground.run("migrate", [*_MANAGE, "migrate", "--database=owner", "--no-input", "--verbosity=0"], env)
     ground.run("grants", [sys.executable, "-m", "smartflow_site.stores.grants"], env)
@@ -32,20 +42,38 @@ def start(ground: Ground, upstreams: Upstreams, client: str) -> list[Row]:
     ground.start("publisher", [sys.executable, "-m", "smartflow_site.publisher"], env=env)
     ground.start("worker", [*_MANAGE, "serve", "--role", "worker", "--with-beat"], env=env)
     shipper = ground.start("shipper", [*_MANAGE, "serve", "--role", "shipper"], env=env)
-    port, process = _start_gateway(ground, "gateway", env)
     columns = {"Valkey": _child(stores.pid, "valkey"), "PostgreSQL": _child(stores.pid, "postgres")}
-    found = [
-        _row(variant, port, process.pid, secrets[variant.name], {**columns, "shipper": shipper.pid})
-        for variant in VARIANTS
-    ]
+    return Site(env, secrets, {**columns, "shipper": shipper.pid})
+
+
+def start_wrapped(
+    ground: Ground, site: Site, client: str, wrapper: Sequence[str]
+) -> tuple[Row, "subprocess.Popen[bytes]"]:
+    """A gateway started by another command than manage.py, and its Lean row."""
+    env = {**site.env, "SMARTFLOW_UPSTREAM_CLIENT": client}
+    port, process = _start_gateway(ground, "gateway-wrapped", env, wrapper)
+    row = _row(VARIANTS[0], port, process.pid, site)
+    _wait_admitted(ground, row)
+    return row, process
+
+
+def start(ground: Ground, site: Site, client: str, *, first: bool) -> list[Row]:
+    """One gateway process and its rows: every variant for the first client, only Lean for further ones."""
+    env = {**site.env, "SMARTFLOW_UPSTREAM_CLIENT": client}
+    port, process = _start_gateway(ground, f"gateway-{client}", env)
+    found = []
+    for variant in VARIANTS:
+        if first or variant.name == "Lean":
+            row = _row(variant, port, process.pid, site)
+            found.append(row if first else replace(row, name=f"{row.name} {client}", stores={}))
     for row in found:
         _wait_admitted(ground, row)
     return found
 
 
-def start_and_memory(ground: Ground, rows: list[Row]) -> dict[str, float]:
+def start_and_memory(ground: Ground, site: Site, client: str, rows: list[Row]) -> dict[str, float]:
     """Start of a gateway beside the running ones, several times; memory of the one that served."""
-    env = _environment(ground, "aiohttp")
+    env = {**site.env, "SMARTFLOW_UPSTREAM_CLIENT": client}
     seconds, sizes = [], []
     for _ in range(_STARTS):
         began = time.perf_counter()
@@ -61,12 +89,12 @@ def start_and_memory(ground: Ground, rows: list[Row]) -> dict[str, float]:
     }
 
 
-def _environment(ground: Ground, client: str) -> dict[str, str]:
+def _environment(ground: Ground) -> dict[str, str]:
     """The settings of every process; the stores' addresses come from the note they leave in var."""
     foreign = ("SMARTFLOW_", "DATABASE_", "REDIS_", "SERVICE_TYPE")
     for name in [name for name in os.environ if name.startswith(foreign)]:
         del os.environ[name]
-    return {"SMARTFLOW_VAR": str(ground.folder / "var"), "SMARTFLOW_UPSTREAM_CLIENT": client}
+    return {"SMARTFLOW_VAR": str(ground.folder / "var")}
 
 
 def _start_stores(ground: Ground, env: Mapping[str, str]) -> subprocess.Popen[bytes]:
@@ -87,18 +115,20 @@ def _seed(ground: Ground, upstreams: Upstreams, env: Mapping[str, str]) -> dict[
     return found
 
 
-def _start_gateway(ground: Ground, name: str, env: Mapping[str, str]) -> tuple[int, subprocess.Popen[bytes]]:
+def _start_gateway(
+    ground: Ground, name: str, env: Mapping[str, str], wrapper: Sequence[str] = _MANAGE
+) -> tuple[int, subprocess.Popen[bytes]]:
     (port,) = ports(1)
-    argv = [*_MANAGE, "serve", "--role", "gateway", "--port", str(port)]
+    argv = [*wrapper, "serve", "--role", "gateway", "--port", str(port)]
     process = ground.start(name, argv, env=env)
     ground.wait_ready(name, process, f"http://127.0.0.1:{port}/readyz")
     return port, process
 
 
-def _row(variant: Variant, port: int, pid: int, secret: str, stores: Mapping[str, int]) -> Row:
+def _row(variant: Variant, port: int, pid: int, site: Site) -> Row:
     ways = {"json": Way(port, _PATH, JSON_MODEL), "sse": Way(port, _PATH, SSE_MODEL)}
-    headers = {"authorization": f"Bearer {secret}", **variant.headers}
-    return Row(variant.name, variant.what, ways, pid, headers, stores, stage=variant.stage)
+    headers = {"authorization": f"Bearer {site.secrets[variant.name]}", **variant.headers}
+    return Row(variant.name, variant.what, ways, pid, headers, site.columns, stage=variant.stage)
 
 
 def _child(parent: int, name: str) -> int:

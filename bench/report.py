@@ -31,8 +31,8 @@ class Report:
     rows: list[Row]
     series: list[Series]
     upstream: str
+    client: str
     load_before: float
-    seconds: float
     start: dict[str, float] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     made: str = field(default_factory=lambda: clock.now().strftime("%Y-%m-%d %H:%M UTC"))
@@ -58,6 +58,7 @@ def markdown(report: Report) -> str:
         "",
     ]
     lines += [f"- Date: {report.made}", f"- Machine: {machine()}", f"- Upstream: {report.upstream}"]
+    lines += [f"- Upstream client of our rows, unless their name says another: {report.client}"]
     lines += [f"- Load average before the run: {report.load_before:.2f} on {os.cpu_count()} cores"]
     lines += [f"- Versions: {', '.join(f'{name} {number}' for name, number in versions().items())}", ""]
     lines += ["| row | what it is |", "|---|---|"]
@@ -149,6 +150,7 @@ def data(report: Report) -> bytes:
         "machine": machine(),
         "versions": versions(),
         "upstream": report.upstream,
+        "client": report.client,
         "load_before": report.load_before,
         "start": report.start,
         "notes": report.notes,

@@ -100,18 +100,17 @@ def direct(upstreams: Upstreams) -> Row:
     return Row("direct", "the upstream itself", ways)
 
 
-def pass_through(ground: Ground, upstreams: Upstreams, client: str) -> Row:
+def pass_through(ground: Ground, upstreams: Upstreams, client: str, *, first: bool) -> Row:
     """A raw ASGI callable on uvicorn with our upstream client and no governance."""
     (port,) = ports(1)
     argv = [sys.executable, "-m", "bench.passthrough", "--port", str(port), "--client", client]
     argv += ["--json-url", f"http://127.0.0.1:{upstreams.json_port}{_PATH}"]
     argv += ["--sse-url", f"http://127.0.0.1:{upstreams.sse_port}{_PATH}"]
     process = ground.start(f"pass-through-{client}", argv)
-    row = Row(
-        "pass-through", f"raw ASGI + {client}, no governance", both_ways(port, "/sse" + _PATH), process.pid
-    )
-    wait_for_port(ground, row.name, port)
-    return row
+    name = "pass-through" if first else f"pass-through {client}"
+    wait_for_port(ground, name, port)
+    what = f"raw ASGI on uvicorn + {client}, no governance"
+    return Row(name, what, both_ways(port, "/sse" + _PATH), process.pid)
 
 
 def both_ways(port: int, sse_path: str) -> dict[str, Way]:

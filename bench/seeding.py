@@ -8,6 +8,7 @@ from django.db import transaction
 from apps.changes.domain import Actor, system
 from apps.identity import services as identity
 from apps.keys import services as keys
+from apps.policies import services as policies
 from apps.providers import services as providers
 from apps.routing import services as routing
 from bench import traffic
@@ -60,4 +61,10 @@ def _add_model(actor: Actor, name: str, url: str, upstream_model: str) -> None:
 
 
 def _add_policy(actor: Actor, number: int) -> None:
-    raise SystemExit(f"policies have no services yet: {actor.organisation_id} {number}")
+    policies.create_policy(
+        actor=actor,
+        name=f"Personal data {number}",
+        phases=["input", "output"],
+        action="redact",
+        detectors=[{"kind": "pii", "params": {"entities": ["CREDIT_CARD", "EMAIL"]}}],
+    )
