@@ -16,6 +16,7 @@ from apps.identity.domain import Bodies
 from apps.keys import selectors as keys
 from apps.keys import services as keyring
 from apps.keys.domain import Window
+from apps.policies import services as policies
 from apps.providers import selectors as providers
 from apps.providers import services as catalogue
 from apps.routing import services as routing
@@ -44,6 +45,8 @@ def seed(email: str, kept: Kept, model_url: str) -> tuple[Kept, list[str]]:
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
         organisation_id, new = _organisation()
         actor = system(organisation_id)
+        if new:
+            _policy(actor)
         team_id = _team(actor, new=new)
         person_id, password = _admin(actor, email, team_id, kept.password, notes, new=new)
         made = Kept(
@@ -68,6 +71,16 @@ def _organisation() -> tuple[str, bool]:
         actor=system(""), name="Demo organisation", bodies=Bodies.FULL, demo=True
     )
     return made.id, True
+
+
+def _policy(actor: Actor) -> None:
+    policies.create_policy(
+        actor=actor,
+        name="PCI card mask",
+        phases=["input", "output"],
+        action="redact",
+        detectors=[{"kind": "pii", "params": {"entities": ["CREDIT_CARD"]}}],
+    )
 
 
 def _team(actor: Actor, *, new: bool) -> str:

@@ -19,6 +19,7 @@ from apps.identity import selectors as identity
 from apps.identity import services as people
 from apps.keys import selectors as keys
 from apps.keys import services as keyring
+from apps.policies import selectors as policies
 from apps.providers import selectors as providers
 from apps.providers import services as catalogue
 from apps.routing import selectors as routing
@@ -66,6 +67,12 @@ def run(stores: Any, redis_url: str, tmp_path: Path) -> Run:
     return begin
 
 
+@pytest.fixture(autouse=True)
+def same_hashers(settings: Any) -> None:
+    """Passwords are checked here and there alike; other tests use a faster hasher."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.ScryptPasswordHasher"]
+
+
 def rows() -> dict[str, int]:
     """How many rows each table has, and the newest entry of the change log."""
     with connection.cursor() as cursor:
@@ -110,6 +117,8 @@ def test_what_it_makes(run: Run, tmp_path: Path) -> None:
     assert model.input_rate
     assert model.output_rate
     assert routing.targets(organisation.id).get().upstream_model == model.name
+    policy = policies.policies(organisation.id).get()
+    assert (policy.name, policy.action, policy.enabled) == ("PCI card mask", "redact", True)
     client = APIClient()
     client.credentials(HTTP_AUTHORIZATION=f"Bearer {values['SMARTFLOW_ADMIN_TOKEN']}")
     assert client.get("/api/providers").json()["results"][0]["name"] == "local"
