@@ -90,7 +90,7 @@ def _close(client: Any, organisation_id: str, lease: str) -> int:
     for chunk in _chunks(found):
         wanted = [record.id for record in chunk]
         recorded = selectors.charges(organisation_id, wanted)
-        services.close_interrupted(_record(record) for record in chunk if record.id not in recorded)
+        services.close_interrupted(record_of(record) for record in chunk if record.id not in recorded)
         # Read again: an end may have come in between, and what is in the database decides.
         recorded = selectors.charges(organisation_id, wanted)
         corrected = selectors.charges_before_correction(wanted)
@@ -110,7 +110,7 @@ def _chunks(records: list[OpenRecord]) -> Iterator[list[OpenRecord]]:
         yield records[start : start + CHUNK]
 
 
-def _record(record: OpenRecord) -> Record:
+def record_of(record: OpenRecord) -> Record:
     """What is known of an exchange from its admission alone."""
     return Record(
         id=record.id,

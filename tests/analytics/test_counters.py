@@ -11,7 +11,7 @@ from django.db import connections
 
 from apps.analytics import rebuilding, reconciling, store, sweeping, tasks
 from apps.analytics.models import Difference
-from apps.audit import selectors
+from apps.audit import selectors, services
 from apps.audit.models import Correction
 from apps.core import clock, ids, redis_names
 from apps.notify.models import Notice
@@ -166,10 +166,7 @@ def test_an_end_that_came_before_the_sweep_is_not_corrected_twice(world: World) 
     record = gateway.admits()
     gateway.dies()
     world.ship()
-    from apps.analytics.sweeping import _record
-    from apps.audit.services import close_interrupted
-
-    close_interrupted([_record(record)])
+    services.close_interrupted([sweeping.record_of(record)])
     late = world.process()
     late.journals(record)
     world.ship()

@@ -96,7 +96,7 @@ async def test_a_finished_record_reads_as_it_was_written(
     journals: Path, make_record: Callable[..., Record]
 ) -> None:
     book = Journal(journals, ids.new("ls"))
-    record = make_record(tags=("a\nb", "c\x00d", 'e"f'), person_name="Zoë 😀")
+    record = make_record(state=State.OPEN, tags=("a\nb", "c\x00d", 'e"f'), person_name="Zoë 😀")
     assert await stage.open_record(book, record) is None
     assert await stage.record(book, record) is None
     assert book.position == sum(len(line) for line in every_line(book.folder))
