@@ -40,7 +40,9 @@ class Script:
 class _Connection(asyncio.Protocol):
     """One socket: packs, writes once per tick, and resolves answers in order."""
 
-    def __init__(self, on_lost: Callable[[], None], on_push: Callable[[bytes, bytes], None] | None) -> None:
+    def __init__(
+        self, on_lost: "Callable[[_Connection], None]", on_push: Callable[[bytes, bytes], None] | None
+    ) -> None:
         self._reader = hiredis.Reader()
         self._pending: deque[tuple[asyncio.Future[Any], float]] = deque()
         self._out: list[bytes] = []
@@ -70,7 +72,7 @@ class _Connection(asyncio.Protocol):
         while self._pending:
             future, _ = self._pending.popleft()
             _fail(future, RedisDown("the connection was lost"))
-        self._on_lost()
+        self._on_lost(self)
 
     def command(self, args: tuple[Argument, ...]) -> "asyncio.Future[Any]":
         """Queue a command for this tick's write; the future is its answer."""
@@ -212,6 +214,7 @@ class Redis:
         self._lost.clear()
         loop = asyncio.get_running_loop()
         push = self._pushed if self._channel else None
+        connection: _Connection | None = None
         try:
             async with asyncio.timeout(REDIS_SECONDS):
                 _, connection = await loop.create_connection(
@@ -219,6 +222,8 @@ class Redis:
                 )
                 await self._introduce(connection)
         except (OSError, TimeoutError, RedisDown, hiredis.ReplyError):
+            if connection is not None:
+                connection.close()
             return False
         self._connection, self.up = connection, True
         if self._channel:
@@ -241,11 +246,12 @@ class Redis:
         if not first and not loads:
             await connection.command(("PING",))
 
-    def _dropped(self) -> None:
-        if self._connection is not None:
-            self._batches += self._connection.batches
-        self._connection, self.up = None, False
-        self._lost.set()
+    def _dropped(self, connection: _Connection) -> None:
+        self._batches += connection.batches
+        # One that was given up while it was introduced says nothing about the one in use.
+        if connection is self._connection:
+            self._connection, self.up = None, False
+            self._lost.set()
 
     def _pushed(self, kind: bytes, payload: bytes) -> None:
         if kind == b"subscribe":

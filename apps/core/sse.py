@@ -37,7 +37,7 @@ class Splitter:
         *whole, self._rest = rest.split(b"\n\n")
         if len(self._rest) > MAX_EVENT_BYTES:
             raise EventSizeError(f"an event is longer than {MAX_EVENT_BYTES} bytes")
-        return [(block.lstrip(b"\n") + b"\n\n", data(block)) for block in whole if block]
+        return [(block.lstrip(b"\n") + b"\n\n", data(block)) for block in whole if block.strip(b"\n")]
 
     def close(self) -> list[tuple[bytes, bytes]]:
         """What an upstream that ends without a blank line leaves behind, as an event when it has data."""

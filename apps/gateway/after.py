@@ -12,7 +12,7 @@ from apps.cache import stage as cache
 from apps.cache.domain import Stored
 from apps.core import clock, money, redis_names
 from apps.core.outcome import Refuse
-from apps.gateway.before import review_values
+from apps.gateway.before import reader_of, review_values
 from apps.gateway.exchange import Exchange
 from apps.gateway.rooms import Rooms
 from apps.keys import stage as keys
@@ -40,6 +40,10 @@ def review(exchange: Exchange, sent: Sent) -> bytes | Refuse:
     exchange.stage("review", since)
     if refusal is not None:
         return refusal
+    for choice in whole.body["choices"] if rewritten else ():
+        if choice.get("logprobs"):
+            # They would tell the replaced text token by token.
+            choice["logprobs"] = None
     delivered = _encode(whole.body) if rewritten else sent.raw
     keep_answer(exchange, sent.raw, delivered)
     return delivered
@@ -95,8 +99,8 @@ async def record(exchange: Exchange, rooms: Rooms) -> Refuse | None:
         # Nobody's request: there is no tenant whose record it could be.
         return None
     refusal = await write_record(rooms.journal, row, _body(exchange, rooms))
-    if refusal is None:
-        rooms.under_way.journalled(row.id, row.charged)
+    # Also where it could not be written: what the provider was paid counts, and nothing may stay open here.
+    rooms.under_way.journalled(row.id, row.charged)
     return refusal
 
 
@@ -119,7 +123,13 @@ def settle(exchange: Exchange, rooms: Rooms, delivered: bytes = b"") -> None:
 
 def _keepable(exchange: Exchange) -> bool:
     row = exchange.record
-    return exchange.cacheable and not row.cache_hit and row.status == 200 and row.finish_reason == "stop"
+    return (
+        exchange.cacheable
+        and not row.cache_hit
+        and row.status == 200
+        and row.finish_reason == "stop"
+        and not row.error_code
+    )
 
 
 def _stored(exchange: Exchange, delivered: bytes) -> Stored:
@@ -130,7 +140,7 @@ def _stored(exchange: Exchange, delivered: bytes) -> Stored:
         model=row.model,
         target=row.target,
         bundle=view.bundle.digest,
-        reader=caller.key.team_id or caller.key.id,
+        reader=reader_of(view, caller.key),
         input_tokens=row.input_tokens,
         output_tokens=row.output_tokens,
         cost=row.cost,

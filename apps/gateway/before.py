@@ -12,15 +12,16 @@ from apps.audit.domain import Verdict as Outcome
 from apps.audit.stage import open_record
 from apps.cache import stage as cache
 from apps.core import clock, money
+from apps.core.limits import ANSWER_SECONDS
 from apps.core.outcome import Refuse
 from apps.gateway import wire
 from apps.gateway.exchange import Exchange
 from apps.gateway.rooms import Rooms
-from apps.gateway.snapshot import admits
+from apps.gateway.snapshot import View, admits
 from apps.gateway.texts import Slot, collect, put_back, segments
 from apps.keys import stage as keys
 from apps.keys.book import Missing
-from apps.keys.domain import Key, OpenRecord
+from apps.keys.domain import Caller, Key, OpenRecord
 from apps.keys.store import Reservation
 from apps.policies import stage as policies
 from apps.policies.domain import Action, Facts, Verdict
@@ -126,38 +127,21 @@ async def admit(exchange: Exchange, rooms: Rooms) -> Refuse | None:
     )
     assert caller is not None and view is not None and request is not None and model is not None  # noqa: S101, PT018
     key, mode = caller.key, exchange.wishes.cache
-    exchange.cacheable = cache.is_eligible(request.fields, mode)
+    # A stored answer may have come from another provider than the one asked for.
+    exchange.cacheable = not exchange.wishes.provider and cache.is_eligible(request.fields, mode)
     if exchange.cacheable:
         record.cache_key = cache.digest(
             request.fields,
             organisation_id=key.organisation_id,
-            reader=_reader(key),
+            reader=reader_of(view, key),
             model_id=model.id,
             bundle=view.bundle.digest,
         )
     record.reserved = money.charge(_most(exchange))
     record.price_version = model.rates.version if model.rates else ""
     record.budget_ids = tuple(budget.id for budget in key.budgets)
-    seconds = exchange.wishes.seconds or 600.0
     wish = Reservation(
-        open=OpenRecord(
-            id=record.id,
-            organisation_id=key.organisation_id,
-            key_id=key.id,
-            key_name=key.name,
-            key_hint=key.hint,
-            person_id=key.person_id,
-            person_name=caller.person_name,
-            team_id=key.team_id,
-            team_name=key.team_name,
-            model=record.model,
-            path=record.path,
-            lease=rooms.lease,
-            budget_ids=record.budget_ids,
-            reserved=record.reserved,
-            deadline_ms=clock.now_ms() + int(seconds * 1000),
-            demo=key.demo,
-        ),
+        open=_open_record(exchange, rooms, caller),
         epoch=rooms.snapshot.epoch,
         cache_digest=record.cache_key or "none",
         probe=exchange.cacheable and mode != "refresh",
@@ -174,6 +158,30 @@ async def admit(exchange: Exchange, rooms: Rooms) -> Refuse | None:
     if admission.guessed and rooms.journal is not None:
         return await open_record(rooms.journal, record)
     return None
+
+
+def _open_record(exchange: Exchange, rooms: Rooms, caller: Caller) -> OpenRecord:
+    """What a sweeper needs should this process die before the end."""
+    record, key = exchange.record, caller.key
+    seconds = exchange.wishes.seconds or ANSWER_SECONDS
+    return OpenRecord(
+        id=record.id,
+        organisation_id=key.organisation_id,
+        key_id=key.id,
+        key_name=key.name,
+        key_hint=key.hint,
+        person_id=key.person_id,
+        person_name=caller.person_name,
+        team_id=key.team_id,
+        team_name=key.team_name,
+        model=record.model,
+        path=record.path,
+        lease=rooms.lease,
+        budget_ids=record.budget_ids,
+        reserved=record.reserved,
+        deadline_ms=clock.now_ms() + int(seconds * 1000),
+        demo=key.demo,
+    )
 
 
 async def consult(exchange: Exchange) -> Refuse | None:
@@ -198,7 +206,7 @@ def lookup(exchange: Exchange) -> bytes | None:
         return None
     stored = cache.lookup(admission.answer)
     took = (exchange.stage("lookup", since) - since) // 1000
-    if stored is None or stored.bundle != view.bundle.digest or stored.reader != _reader(caller.key):
+    if stored is None or stored.bundle != view.bundle.digest or stored.reader != reader_of(view, caller.key):
         # Both are part of the key: a difference means the entry was written by something we do not know.
         record.phases = (PhaseTried("exact", "miss", took),)
         return None
@@ -227,7 +235,7 @@ async def send(exchange: Exchange, rooms: Rooms) -> providers.Sent | Refuse:
             request.fields,
             exchange.tried,
             stream=request.stream,
-            seconds=exchange.wishes.seconds or 600.0,
+            seconds=exchange.wishes.seconds or ANSWER_SECONDS,
             request_id=record.id,
         )
     finally:
@@ -295,9 +303,13 @@ def _most(exchange: Exchange) -> Any:
     return cost(model.rates, Usage(input=request.size, output=output))
 
 
-def _reader(key: Key) -> str:
-    """Who may share stored answers: a team; a key without one shares with nobody."""
-    return key.team_id or key.id
+def reader_of(view: View, key: Key) -> str:
+    """Who may share stored answers: a team, as far as policies treat its keys alike; a key without one shares with nobody."""
+    parts = [key.team_id or key.id]
+    if view.scoped:
+        told = {"key_ids": key.id, "departments": key.department, "groups": ",".join(sorted(key.groups))}
+        parts += [value for name, value in told.items() if name in view.scoped]
+    return "\n".join(parts)
 
 
 def _note_key(exchange: Exchange, key: Key) -> None:

@@ -6,6 +6,13 @@ from typing import Any
 from apps.policies.domain import Verdict
 from apps.policies.stream import StreamReview
 
+# Names of the way to a text in a delta; a number is the `index` of an item in a list.
+Path = tuple[str | int, ...]
+_WORDS = {"role", "type"}
+# They come in one piece: nothing that follows can make them something else.
+_WHOLE = {"id", "name"}
+_REASONING = {"reasoning", "reasoning_content"}
+
 
 class Held:
     """Rewrites chunks so that only released text leaves; what is held comes out before its choice ends."""
@@ -13,7 +20,7 @@ class Held:
     def __init__(self, review: StreamReview) -> None:
         self._review = review
         # Per choice: where each channel's text belongs in a delta.
-        self._channels: dict[int, dict[str, tuple[str, int | None]]] = {}
+        self._channels: dict[int, dict[str, Path]] = {}
         self._last: dict[str, Any] = {}
         self.delivered = 0
 
@@ -35,7 +42,10 @@ class Held:
             index = choice.get("index") or 0
             delta = choice.get("delta")
             if isinstance(delta, dict):
-                self._feed(index, delta)
+                self._feed(index, delta, ())
+            if choice.get("logprobs"):
+                # They would tell token by token what is held back or replaced.
+                choice["logprobs"] = None
             if choice.get("finish_reason"):
                 before += self._flush(index)
         return [*before, chunk]
@@ -48,38 +58,43 @@ class Held:
         ]
         return {**self._last, "choices": choices, "smartflow": {"code": "policy_blocked", "message": reason}}
 
-    def _feed(self, index: int, delta: dict[str, Any]) -> None:
-        for name, value in delta.items():
-            if isinstance(value, str) and name != "role":
-                delta[name] = self._through(index, name, None, value)
-            elif isinstance(value, list):
-                for place, call in enumerate(value):
-                    self._feed_call(index, place, call)
+    def _feed(self, index: int, holder: Any, path: Path) -> None:
+        """Every text of a delta through the review, however deep it stands."""
+        places = holder.items() if isinstance(holder, dict) else enumerate(holder)
+        for place, value in places:
+            if isinstance(value, str):
+                if place not in _WORDS:
+                    holder[place] = self._through(index, (*path, place), value)
+            elif isinstance(value, (dict, list)):
+                number = value.get("index") if isinstance(holder, list) and isinstance(value, dict) else None
+                self._feed(index, value, (*path, place if number is None else number))
 
-    def _feed_call(self, index: int, place: int, call: Any) -> None:
-        function = call.get("function") if isinstance(call, dict) else None
-        if isinstance(function, dict) and isinstance(function.get("arguments"), str):
-            number = call.get("index", place)
-            function["arguments"] = self._through(index, "tool_calls", number, function["arguments"])
-
-    def _through(self, index: int, name: str, number: int | None, text: str) -> str:
-        channel = f"{index}:{name}" if number is None else f"{index}:tool:{number}"
-        self._channels.setdefault(index, {})[channel] = (name, number)
+    def _through(self, index: int, path: Path, text: str) -> str:
+        channel = f"{index}:{'.'.join(map(str, path))}"
+        if path[-1] == "arguments":
+            channel = f"{index}:tool:{channel}"
+        elif path[0] in _REASONING:
+            channel += ":reasoning"
         released = self._review.feed(channel, text)
+        if path[-1] in _WHOLE:
+            released += self._review.flush(channel)
+        else:
+            self._channels.setdefault(index, {})[channel] = path
         self.delivered += len(released)
         return released
 
     def _flush(self, index: int) -> list[dict[str, Any]]:
         found = []
-        for channel, (name, number) in self._channels.get(index, {}).items():
+        for channel, path in self._channels.get(index, {}).items():
             rest = self._review.flush(channel)
             if not rest or self._review.blocked is not None:
                 continue
             self.delivered += len(rest)
-            delta = (
-                {name: rest}
-                if number is None
-                else {name: [{"index": number, "function": {"arguments": rest}}]}
-            )
+            delta: Any = rest
+            for step in reversed(path):
+                if isinstance(step, str):
+                    delta = {step: delta}
+                else:
+                    delta = [{"index": step, **delta} if isinstance(delta, dict) else delta]
             found.append({**self._last, "choices": [{"index": index, "delta": delta, "finish_reason": None}]})
         return found

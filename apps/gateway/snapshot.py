@@ -49,6 +49,8 @@ class View:
     routes: Mapping[str, Route]
     # A published policy that this process cannot read: nothing may pass as if it did not exist.
     unreadable_policy: bool = False
+    # What of a key, besides its team, some policy's scope asks about.
+    scoped: frozenset[str] = frozenset()
 
     def allowed(self, patterns: Iterable[str]) -> list[Model]:
         """The enabled models that a key's patterns admit, the default one first, then by name."""
@@ -211,7 +213,16 @@ class Snapshot:
 
     def _policies(self, held: Mapping[str, Any]) -> dict[str, Any]:
         readable = [policy for policy in held.values() if policy is not None]
-        return {"bundle": Bundle.of(readable), "unreadable_policy": len(readable) < len(held)}
+        return {
+            "bundle": Bundle.of(readable),
+            "unreadable_policy": len(readable) < len(held),
+            "scoped": frozenset(
+                name
+                for policy in readable
+                for name in ("key_ids", "departments", "groups")
+                if getattr(policy.scope, name)
+            ),
+        }
 
     def _route(self, target: Target, provider: Provider) -> Route:
         credential = ""

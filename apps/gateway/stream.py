@@ -209,9 +209,9 @@ def error_event(refusal: Refuse) -> bytes:
 def _characters(delta: dict[str, Any]) -> int:
     """How many characters a delta adds, in any of its texts."""
     size = 0
-    for value in delta.values():
+    for name, value in delta.items():
         if isinstance(value, str):
-            size += len(value)
+            size += len(value) if name != "role" else 0
         elif isinstance(value, list):
             size += sum(
                 len(str(c["function"].get("arguments") or ""))

@@ -8,10 +8,13 @@ from typing import Any
 from apps.core.limits import MAX_JSON_DEPTH
 from apps.policies.domain import Segment
 
-# Words of the protocol, not of people; whatever else is a string is looked at.
+# Where words of the protocol stand, not of people; whatever else is a string is looked at.
 _WORDS = {"role", "type", "finish_reason", "object"}
+_LINKS = {"url", "image_url"}
 _DATA = ("data:image/", "data:audio/", "data:video/")
 _LEAST = 2
+# A whole number of so many digits may be somebody's.
+_LONG_NUMBER = 10**9
 
 
 class DepthError(ValueError):
@@ -34,10 +37,22 @@ def collect(value: Any, role: str, found: list[Slot]) -> None:
 
 
 def collect_messages(messages: Sequence[Any], found: list[Slot]) -> None:
-    """All texts of a list of chat messages, each under the role of its message."""
+    """All texts of a list of chat messages, each under the role of its message; what is no message has none."""
     for message in messages:
-        role = message.get("role") if isinstance(message, dict) else None
+        if not isinstance(message, dict):
+            continue
+        role = message.get("role")
         collect(message, role if isinstance(role, str) else "document", found)
+
+
+def collect_field(fields: Any, place: Any, role: str, found: list[Slot]) -> None:
+    """The text in one place of an object or a list, if it is one."""
+    inner = fields[place]
+    if isinstance(inner, str):
+        if len(inner) >= _LEAST and not _is_protocol(place, inner):
+            found.append(Slot(fields, place, _role(role, place), inner))
+    elif isinstance(inner, int) and abs(inner) >= _LONG_NUMBER:
+        found.append(Slot(fields, place, _role(role, place), str(inner)))
 
 
 def segments(slots: Sequence[Slot]) -> list[Segment]:
@@ -57,11 +72,15 @@ def _walk(value: Any, role: str, found: list[Slot], depth: int) -> None:
         raise DepthError(f"nested deeper than {MAX_JSON_DEPTH} levels")
     places = value.items() if isinstance(value, dict) else enumerate(value)
     for place, inner in places:
-        if isinstance(inner, str):
-            if len(inner) >= _LEAST and place not in _WORDS and not inner.startswith(_DATA):
-                found.append(Slot(value, place, _role(role, place), inner))
-        elif isinstance(inner, (dict, list)) and inner:
-            _walk(inner, role, found, depth - 1)
+        if isinstance(inner, (dict, list)):
+            if inner:
+                _walk(inner, role, found, depth - 1)
+        else:
+            collect_field(value, place, role, found)
+
+
+def _is_protocol(place: Any, text: str) -> bool:
+    return (place in _WORDS and text.isidentifier()) or (place in _LINKS and text.startswith(_DATA))
 
 
 def _role(role: str, place: Any) -> str:

@@ -85,7 +85,7 @@ class UnderWay:
 
     def forget_settled_and_list_open(self) -> list[tuple[OpenRecord, tuple[int, ...]]]:
         """After the store lost its counters: journalled charges are counted from records, open ones are listed."""
-        self._unsettled = {key: row for key, row in self._unsettled.items() if row[0].guessed}
+        self._unsettled = {}
         return [
             (admission.open, admission.windows)
             for admission in self._open.values()

@@ -9,11 +9,11 @@ from typing import Any
 import msgspec
 
 from apps.core.outcome import Refuse
-from apps.gateway.texts import DepthError, Slot, collect, collect_messages
+from apps.gateway.texts import DepthError, Slot, collect, collect_field, collect_messages
 
 _PLACE = re.compile(r"`\$\.?([^`]*)`")
-# Fields whose strings are words of the protocol.
-_PLAIN = {"model", "messages", "reasoning_effort", "service_tier", "tool_choice", "modalities", "verbosity"}
+# The provider never sees the one, the other is read message by message.
+_ELSEWHERE = {"model", "messages"}
 
 
 class _Acted(msgspec.Struct):
@@ -56,8 +56,12 @@ def parse(body: bytes) -> ChatRequest | Refuse:
         slots: list[Slot] = []
         collect_messages(acted.messages, slots)
         for name, value in fields.items():
-            if name not in _PLAIN and isinstance(value, (dict, list, str)):
-                collect({name: value} if isinstance(value, str) else value, "document", slots)
+            if name in _ELSEWHERE:
+                continue
+            if isinstance(value, (dict, list)):
+                collect(value, "document", slots)
+            else:
+                collect_field(fields, name, "document", slots)
     except msgspec.ValidationError as fault:
         return _invalid(fault)
     except (msgspec.DecodeError, UnicodeDecodeError) as fault:

@@ -60,6 +60,7 @@ class KeyBook:
         self._floods: OrderedDict[str, _Bucket] = OrderedDict()
         self._shares: OrderedDict[str, _Bucket] = OrderedDict()
         self._asks = _Bucket(ASKS_PER_SECOND, monotonic())
+        self._marks = 0
         self.processes = 1
 
     def __len__(self) -> int:
@@ -76,16 +77,20 @@ class KeyBook:
 
     async def load(self, digest: str) -> Key | None:
         """The key from Redis; where Redis does not know it, control is asked once and waited for briefly."""
+        marks = self._marks
         raw = await self._redis.command("GET", redis_names.key(digest))
         if raw is None and not self._asks.take(ASKS_PER_SECOND, ASKS_PER_SECOND):
             await self._ask(digest)
+            marks = self._marks
             raw = await self._redis.command("GET", redis_names.key(digest))
         key = None if raw is None else read_key(raw)
-        self._remember(digest, key)
+        # An edit that was told while the value was on its way may be newer than the value.
+        self._remember(digest, key, stale=marks != self._marks)
         return key
 
     def mark(self, digest: str) -> None:
         """An edit was published: the next use loads the key again."""
+        self._marks += 1
         entry = self._entries.get(digest)
         if entry is not None:
             entry.stale = True
@@ -97,6 +102,7 @@ class KeyBook:
 
     def mark_all(self, organisation_id: str = "") -> None:
         """Edits may have been missed: every key, of one organisation or of all, is loaded again on its next use."""
+        self._marks += 1
         for entry in self._entries.values():
             if not organisation_id or entry.key is None or entry.key.organisation_id == organisation_id:
                 entry.stale = True
@@ -128,8 +134,8 @@ class KeyBook:
         except TimeoutError:
             self._waiting.pop(digest, None)
 
-    def _remember(self, digest: str, key: Key | None) -> None:
-        self._entries[digest] = _Entry(key, monotonic() + ABSENT_SECONDS)
+    def _remember(self, digest: str, key: Key | None, *, stale: bool) -> None:
+        self._entries[digest] = _Entry(key, monotonic() + ABSENT_SECONDS, stale)
         self._entries.move_to_end(digest)
         while len(self._entries) > MAX_KEYS:
             self._entries.popitem(last=False)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The two scripts that decide about money: one admits and reserves, one settles. Each runs once, whole or not at all.
+"""The scripts that decide about money: admit and reserve, settle, register again. Each runs once, whole or not at all.
 
 Times are seconds of the store's own clock. Amounts are whole micro-dollars as text. An open record is stored as
 `<reserved>;<window start>,<window start>|<JSON>`: its presence is the one right to settle, so settling twice is nothing.
@@ -85,7 +85,8 @@ redis.call('SADD', keys[3], argv[3])
 return out
 """
 
-# KEYS  1 open records, 2 rates of the key, 3.. spend of each budget, in the order of the open record
+# KEYS  1 open records, 2 rates of the key, 3 counters flag, 4 settled while counters are missing, 5.. spend of each
+#       budget, in the order of the open record
 # ARGV  1 request id, 2 micro-dollars to charge
 # Answers 1 when this call settled the record, 0 when it was settled before.
 SETTLE = """
@@ -96,12 +97,24 @@ local bar = string.find(value, '|', 1, true)
 local head = string.sub(value, 1, bar - 1)
 local semicolon = string.find(head, ';', 1, true)
 local reserved = string.sub(head, 1, semicolon - 1)
-local i = 3
+local i = 5
 for start in string.gmatch(string.sub(head, semicolon + 1), '[^,]+') do
   redis.call('HINCRBY', KEYS[i], start .. ':held', '-' .. reserved)
   redis.call('HINCRBY', KEYS[i], start .. ':spent', ARGV[2])
   i = i + 1
 end
 if redis.call('HINCRBY', KEYS[2], 'now', -1) < 0 then redis.call('HSET', KEYS[2], 'now', 0) end
+if redis.call('EXISTS', KEYS[3]) == 0 then redis.call('SADD', KEYS[4], ARGV[1]) end
+return 1
+"""
+
+# KEYS  1 open records, 2 open leases, 3 rates of the key, 4.. spend of each budget
+# ARGV  1 request id, 2 lease id, 3 open record in its stored form, 4 reserved micro-dollars, then a window start per budget
+# Answers 1 when the record was registered again, 0 when the store still had it.
+REOPEN = """
+if redis.call('HSETNX', KEYS[1], ARGV[1], ARGV[3]) == 0 then return 0 end
+redis.call('SADD', KEYS[2], ARGV[2])
+redis.call('HINCRBY', KEYS[3], 'now', 1)
+for i = 4, #KEYS do redis.call('HINCRBY', KEYS[i], ARGV[i + 1] .. ':held', ARGV[4]) end
 return 1
 """

@@ -11,11 +11,12 @@ import msgspec
 from apps.core import redis_names, values
 from apps.core.redis import Argument, Redis, Script
 from apps.keys.domain import Absent, Budget, Caller, Key, OpenRecord, Window, starts_at_hour
-from apps.keys.scripts import ADMIT, SETTLE
+from apps.keys.scripts import ADMIT, REOPEN, SETTLE
 
 ADMIT_SCRIPT = Script(ADMIT)
 SETTLE_SCRIPT = Script(SETTLE)
-SCRIPTS = (ADMIT_SCRIPT, SETTLE_SCRIPT)
+REOPEN_SCRIPT = Script(REOPEN)
+SCRIPTS = (ADMIT_SCRIPT, SETTLE_SCRIPT, REOPEN_SCRIPT)
 _PUBLISHED = msgspec.json.Decoder(Key | Absent)
 
 
@@ -86,6 +87,8 @@ def settle_call(record: OpenRecord, charged: int) -> tuple[list[str], list[Argum
     keys = [
         redis_names.open_records(org, record.lease),
         redis_names.rates(org, record.key_id),
+        redis_names.counters(org),
+        redis_names.settled(org),
         *(redis_names.spend(org, budget_id) for budget_id in record.budget_ids),
     ]
     return keys, [record.id, charged]
@@ -104,18 +107,14 @@ def _budget_arguments(budget: Budget) -> list[Argument]:
     return [limit, int(budget.hard), len(starts), *starts]
 
 
-def reopen_commands(redis: Redis, record: OpenRecord, windows: Sequence[int]) -> list[Any]:
-    """Commands that register an open record again: the record, what it holds, and that it is under way."""
+async def reopen(redis: Redis, record: OpenRecord, windows: Sequence[int]) -> bool:
+    """Register an open record again: it, what it holds, and that it is under way; False when the store still had it."""
     org = record.organisation_id
-    commands = [
-        redis.command(
-            "HSET", redis_names.open_records(org, record.lease), record.id, join_open(record, windows)
-        ),
-        redis.command("SADD", redis_names.open_leases(org), record.lease),
-        redis.command("HINCRBY", redis_names.rates(org, record.key_id), "now", 1),
+    keys = [
+        redis_names.open_records(org, record.lease),
+        redis_names.open_leases(org),
+        redis_names.rates(org, record.key_id),
+        *(redis_names.spend(org, budget_id) for budget_id in record.budget_ids),
     ]
-    for budget_id, start in zip(record.budget_ids, windows, strict=True):
-        commands.append(
-            redis.command("HINCRBY", redis_names.spend(org, budget_id), f"{start}:held", record.reserved)
-        )
-    return commands
+    args: list[Argument] = [record.id, record.lease, join_open(record, windows), record.reserved, *windows]
+    return bool(await redis.script(REOPEN_SCRIPT, keys, args))

@@ -2,6 +2,7 @@
 """One organisation's place at a shared gateway: its clients, its models, its records."""
 
 import json
+import secrets
 import time
 from typing import Any, Protocol
 
@@ -35,6 +36,8 @@ class Desk:
     def __init__(self, server: Gateway, world: World, upstream: Upstream) -> None:
         self.server, self.world, self.upstream = server, world, upstream
         self.client = self.as_key(world.secret)
+        # For a second key, made by the test that needs one.
+        self.second = "sk-sf-" + secrets.token_hex(24)
 
     def as_key(self, secret: str) -> httpx.Client:
         """A client with a key."""

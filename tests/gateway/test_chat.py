@@ -147,10 +147,10 @@ def test_models_lists_the_default_first(desk: Desk) -> None:
 def test_models_lists_only_those_of_the_key(desk: Desk) -> None:
     desk.world.add_model("aspen-large")
     desk.world.add_model("birch", enabled=False)
-    desk.world.add_key("sk-sf-" + "a1" * 24, models=("aspen-*", "birch"))
+    desk.world.add_key(desk.second, models=("aspen-*", "birch"))
     desk.sync()
 
-    with desk.as_key("sk-sf-" + "a1" * 24) as lena:
+    with desk.as_key(desk.second) as lena:
         assert [row["id"] for row in lena.get("/v1/models").json()["data"]] == ["aspen-large"]
 
 
@@ -178,7 +178,7 @@ def test_streams_carry_them_but_the_figures(desk: Desk) -> None:
 def test_limits_are_told_in_headers(desk: Desk) -> None:
     from apps.keys.domain import Budget
 
-    secret = "sk-sf-" + "b2" * 24
+    secret = desk.second
     desk.world.add_key(
         secret, requests_per_minute=10, budgets=(Budget(id="bgt_claims", name="Claims", limit=5_000_000),)
     )
