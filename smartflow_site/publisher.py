@@ -1,20 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """The process that keeps Redis as the rows say: `python -m smartflow_site.publisher`; several copies are fine."""
 
-import os
 import signal
 from types import FrameType
 from typing import NoReturn
 
-import django
+from smartflow_site import rowsonly
 
 
 def main() -> NoReturn:
     """Publish until SIGTERM or SIGINT."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _end)
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "smartflow_site.settings")
-    django.setup()
+    rowsonly.set_up()
     # Rows can be imported only now.
     from apps.core.django_redis_client import client
     from smartflow_site import celery as _queue  # noqa: F401 - tasks are sent through this application

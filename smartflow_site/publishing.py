@@ -8,6 +8,7 @@ from typing import NoReturn
 
 import redis
 from django.db import DatabaseError, InterfaceError, connection
+from kombu.exceptions import OperationalError as QueueError
 
 from apps.analytics.rebuilding import unbuilt
 from apps.analytics.tasks import rebuild
@@ -20,6 +21,8 @@ MOST_ANSWERS = 100
 COUNT_AGAIN_SECONDS = 3.0
 BACKOFF_SECONDS = (0.5, 1.0, 2.0, 5.0)
 _DIGEST = re.compile(rb"[0-9a-f]{64}")
+# The task queue is on Redis too, but its client has faults of its own.
+_AWAY = (redis.RedisError, DatabaseError, InterfaceError, QueueError)
 _log = logging.getLogger("smartflow.publisher")
 
 
@@ -47,7 +50,7 @@ class Publisher:
     def _have_counted(self) -> None:
         """A new organisation or an emptied store has no counters: a worker makes them now, not by its timetable."""
         if unbuilt(self._store) and time.monotonic() - self._asked_to_count > COUNT_AGAIN_SECONDS:
-            rebuild.apply_async(expires=COUNT_AGAIN_SECONDS)
+            rebuild.apply_async(expires=COUNT_AGAIN_SECONDS, retry=False)
             self._asked_to_count = time.monotonic()
 
     def _asked(self, seconds: float) -> list[str]:
@@ -69,7 +72,7 @@ def run(publisher: Publisher) -> NoReturn:
             if failures:
                 _log.warning("the stores are back")
             failures = 0
-        except (redis.RedisError, DatabaseError, InterfaceError) as fault:
+        except _AWAY as fault:
             connection.close()
             pause = BACKOFF_SECONDS[min(failures, len(BACKOFF_SECONDS) - 1)]
             if failures < len(BACKOFF_SECONDS):

@@ -5,14 +5,11 @@ Secrets go into a private file and nowhere else; what is printed are notes for w
 """
 
 import fcntl
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import django
-
-from smartflow_site import welcome
+from smartflow_site import rowsonly, welcome
 from smartflow_site.env import Env, EnvError, exit_with, load_or_exit, require
 from smartflow_site.secretfile import private_folder
 
@@ -26,8 +23,7 @@ def main() -> int:
         require(env, "database_url", "redis_url")
     except EnvError as fault:
         exit_with(fault)
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "smartflow_site.settings")
-    django.setup()
+    rowsonly.set_up()
     with _alone(env.var):
         for sentence in make(env):
             print(f"{welcome.NOTE}{sentence}")

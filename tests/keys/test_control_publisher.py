@@ -13,7 +13,8 @@ from typing import Any
 import psycopg
 import pytest
 import redis
-from django.db import connection
+from django.db import InterfaceError, OperationalError, connection
+from kombu.exceptions import OperationalError as QueueError
 
 from apps.changes import publish
 from apps.changes.domain import Role
@@ -22,6 +23,7 @@ from apps.core import redis_names
 from apps.keys import services
 from apps.keys.store import read_key
 from apps.providers import services as catalogue
+from smartflow_site import publishing
 from smartflow_site.env import ROOT
 from smartflow_site.process import stop
 from smartflow_site.stores import Valkey, run_store
@@ -156,6 +158,22 @@ def test_several_copies_and_a_polite_end(acme: House, store: "redis.Redis", star
     assert contents(store, acme) == before
     copies[1].send_signal(signal.SIGINT)
     assert copies[1].wait(30) == 0
+
+
+def test_every_way_a_store_can_be_away_is_waited_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    faults: list[BaseException] = [
+        redis.TimeoutError(), OperationalError(), InterfaceError(), QueueError(), redis.ConnectionError(), SystemExit(0)
+    ]  # fmt: skip
+    pauses: list[float] = []
+    monkeypatch.setattr(publishing.time, "sleep", pauses.append)
+
+    class Failing(publishing.Publisher):
+        def round(self) -> None:
+            raise faults.pop(0)
+
+    with pytest.raises(SystemExit):
+        publishing.run(Failing(redis.Redis()))
+    assert pauses == [0.5, 1.0, 2.0, 5.0, 5.0]
 
 
 @pytest.mark.fault
