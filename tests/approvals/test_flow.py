@@ -33,6 +33,8 @@ def role(
     environment = {
         **os.environ,
         **stores.environment(),
+        # Not the settings of the tests, which pytest leaves in the environment: they would choose other stores.
+        "DJANGO_SETTINGS_MODULE": "smartflow_site.settings",
         "SMARTFLOW_OUTBOUND_ALLOW": "127.0.0.0/8",
         "SMARTFLOW_DRAIN_WAIT_S": "0",
         **settings,

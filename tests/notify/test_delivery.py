@@ -112,6 +112,19 @@ def test_it_is_tried_again_with_growing_pauses_and_then_given_up(
     assert {call.headers["webhook-id"] for call in receiver.calls} == {row.notice_id}
 
 
+def test_the_address_and_the_secret_stay_out_of_logs_and_reprs(
+    acme: House, receiver: Receiver, secret: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    tell(acme)
+    (parcel,) = delivery._claim(1)
+    assert secret not in repr(parcel)
+    Delivery.objects.update(next_at=clock.now())
+    assert services.deliver_due() == 1
+    assert receiver.calls
+    assert "/hook" not in caplog.text
+
+
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
 def test_redirects_are_not_followed(acme: House, receiver: Receiver, secret: str, status: int) -> None:
     tell(acme)

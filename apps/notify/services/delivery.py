@@ -2,6 +2,7 @@
 """Bringing notices to webhooks: claimed by one worker at a time, at least once, each attempt with a deadline."""
 
 import asyncio
+import logging
 from dataclasses import dataclass, field
 from datetime import timedelta
 from urllib.parse import urlsplit
@@ -23,6 +24,8 @@ SECONDS = 10.0
 # A claim outlives every attempt; a worker that dies leaves the delivery to the next one after this.
 CLAIMED = timedelta(seconds=60)
 _GONE = 410
+# It logs whole URLs, and the path of a webhook is often its secret.
+logging.getLogger("httpx").setLevel(logging.WARNING)
 
 
 @dataclass(frozen=True, slots=True)
