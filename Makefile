@@ -20,7 +20,7 @@ UV := $(BIN)/uv $(if $(STORE),--system-certs)
 SYNC := $(UV) pip sync --quiet --require-hashes --python $(BIN)/python
 COMPILE := $(UV) pip compile --quiet --generate-hashes --universal --python-version 3.11 --no-header --no-emit-index-url --no-emit-find-links
 
-.PHONY: help run test test-slow test-fault lint types contracts bench vendor e2e lock clean
+.PHONY: help run test test-slow test-fault lint types contracts bench vendor e2e reference lock clean
 
 help: ## show what can be made
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -58,6 +58,9 @@ vendor: ## check the copies of other people's browser code against their hashes
 
 e2e: $(STAMPS)/e2e ## run the browser tests (needs Chromium)
 	@$(BIN)/python -m pytest -m e2e $(ARGS)
+
+reference: $(STAMPS)/dev ## write the pages under docs/reference that come from the code
+	@$(BIN)/python -m tests.contracts.reference $(ARGS)
 
 lock: $(STAMPS)/bootstrap ## compile requirements/*.in again (the only target that chooses versions)
 	@for group in bootstrap base embedded dev e2e; do \
