@@ -26,7 +26,7 @@ def skipped(report: Path) -> list[tuple[str, str]]:
     for case in ET.parse(report).iter("testcase"):  # noqa: S314 - our own report
         for skip in case.iter("skipped"):
             name = f"{case.get('classname')}.{case.get('name')}"
-            found.append((name, f"{skip.get('message') or ''} {skip.text or ''}".strip()))
+            found.append((name, (skip.get("message") or skip.text or "").strip()))
     return found
 
 
