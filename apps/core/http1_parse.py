@@ -219,7 +219,7 @@ class Reader:
     def _parse(self, data: bytes) -> None:
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserError as fault:
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as fault:
             inner = fault.__context__
             raise Malformed(str(inner if isinstance(inner, Malformed) else fault) or "unreadable") from None
 

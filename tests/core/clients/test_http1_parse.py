@@ -13,7 +13,9 @@ OK = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
 
 names = st.from_regex(rb"\A[A-Za-z][A-Za-z0-9-]{0,15}\Z").filter(
-    lambda name: name.lower() not in {b"content-length", b"transfer-encoding", b"content-encoding", b"connection"}
+    lambda name: (
+        name.lower() not in {b"content-length", b"transfer-encoding", b"content-encoding", b"connection"}
+    )
 )
 values = st.from_regex(rb"\A[!-~]([ -~]{0,30}[!-~])?\Z")
 pairs = st.lists(st.tuples(names, values), max_size=6, unique_by=lambda pair: pair[0].lower())
@@ -79,11 +81,7 @@ def test_a_mutated_answer_is_read_in_one_way_or_not_at_all(raw: bytes, data: st.
         else:
             raw = raw[:place] + raw[max(0, place - 9) : place] + raw[place:]
     at = data.draw(cuts)
-    one, other = outcome(raw, []), outcome(raw, at)
-    if other[0] == "malformed" or one[0] == "malformed":
-        assert one[0] == other[0] or b"\n" in raw
-    else:
-        assert one == other
+    assert outcome(raw, at) == outcome(raw, [])
 
 
 @given(st.binary(max_size=300), cuts)
@@ -95,7 +93,9 @@ def test_noise_is_malformed_or_incomplete_and_nothing_else(noise: bytes, at: lis
 
 @given(st.sampled_from([whole(b"hello"), chunked(b"hello"), chunked(b"a", trailer=b"T: u\r\n")]), st.data())
 def test_one_byte_more_than_the_answer_makes_its_connection_useless(raw: bytes, data: st.DataObject) -> None:
-    extra = data.draw(st.binary(min_size=1, max_size=8) | st.sampled_from([b"\r", b"\n", b"\r\n", b"\r\n\r\n", whole(b"x")]))
+    extra = data.draw(
+        st.binary(min_size=1, max_size=8) | st.sampled_from([b"\r", b"\n", b"\r\n", b"\r\n\r\n", whole(b"x")])
+    )
     reader = read(raw + extra, data.draw(cuts))
     assert reader.complete
     assert not reader.reusable

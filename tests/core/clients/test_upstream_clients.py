@@ -23,8 +23,10 @@ MALFORMED = {
     "signed length": OK + b"Content-Length: +5\r\n\r\nhello",
     "two lengths": OK + b"Content-Length: 5\r\nContent-Length: 6\r\n\r\nhello!",
     "list of lengths": OK + b"Content-Length: 5, 6\r\n\r\nhello!",
-    "length and chunks": OK + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
-    "chunks and length": OK + b"Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+    "length and chunks": OK
+    + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+    "chunks and length": OK
+    + b"Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
     "bad chunk size": CHUNKED + b"zz\r\nhello\r\n0\r\n\r\n",
     "negative chunk size": CHUNKED + b"-5\r\nhello\r\n0\r\n\r\n",
     "huge chunk size": CHUNKED + b"fffffffffffffffff\r\nhello\r\n0\r\n\r\n",
@@ -68,7 +70,10 @@ async def body_of(answer: Incoming) -> bytes:
         (b"HTTP/1.0 200 OK\r\n\r\nold", b"old"),
         (b"HTTP/1.1 204 No Content\r\n\r\n", b""),
         (b"HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n", b""),
-        (b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nA: b\r\n\r\n" + whole(b"hello"), b"hello"),
+        (
+            b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nA: b\r\n\r\n" + whole(b"hello"),
+            b"hello",
+        ),
     ],
 )
 async def test_every_kind_of_body_arrives_as_it_was_sent(
