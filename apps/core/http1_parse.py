@@ -171,13 +171,14 @@ class Reader:
             raise Malformed("the answer's framing is ambiguous")
         if length is not None and not (length.isdigit() and len(length) <= _LONGEST):
             raise Malformed("the answer's length is not a number")
-        self.framed = True
         self._keep = version == "1.1" and b"close" not in headers.get(b"connection", b"").lower()
-        if self._headless or self.status in {204, 304}:
+        bodiless = self._headless or self.status in {204, 304}
+        if not bodiless and headers.get(b"content-encoding", b"").lower() not in _IDENTITY:
+            raise Malformed("the answer's body is compressed, which nobody asked for")
+        self.framed = True
+        if bodiless:
             self._end()
             return
-        if headers.get(b"content-encoding", b"").lower() not in _IDENTITY:
-            raise Malformed("the answer's body is compressed, which nobody asked for")
         if coding is not None:
             self._phase = _CHUNKED
         elif length is not None:

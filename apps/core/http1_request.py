@@ -50,7 +50,7 @@ def target(url: str) -> Target:
     host, given, usual = parts.hostname or "", parts.port, _PORTS.get(parts.scheme)
     if usual is None or parts.username is not None or parts.password is not None or given == 0:
         raise ValueError("The URL must begin with https:// or http:// and carry no user name or password.")
-    if ":" in host:
+    if ":" in host and "%" not in host:
         host = str(ipaddress.IPv6Address(host))
         name = f"[{host}]"
     elif _HOST.fullmatch(host):

@@ -36,7 +36,6 @@ class Connection(asyncio.Protocol):
         self._full = False
         self._paused = False
         self.idle_since = 0.0
-        self.used = False
 
     @override
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -121,13 +120,11 @@ class Connection(asyncio.Protocol):
     def finish(self, *, reusable: bool) -> None:
         """The exchange is over: free for the next one, or dropped."""
         self._answer = None
-        self.used = True
         transport = self._transport
-        if not reusable or transport is None or transport.is_closing() or self._unsent(transport):
+        if not reusable or transport is None or transport.is_closing() or self._unfinished(transport):
             self.abort()
-            return
-        self.resume()
-        self._on_free(self)
+        else:
+            self._on_free(self)
 
     def abort(self) -> None:
         """Drop the socket at once."""
@@ -135,9 +132,9 @@ class Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
-    def _unsent(self, transport: asyncio.Transport) -> bool:
-        # An answer that came before its request was sent ends the connection: the rest could be read as a request.
-        return self._out is not None or self._full or transport.get_write_buffer_size() > 0
+    def _unfinished(self, transport: asyncio.Transport) -> bool:
+        # Paused: TLS may hold bytes that nobody can see. Unsent: what is left could be read as another request.
+        return self._paused or self._out is not None or transport.get_write_buffer_size() > 0
 
     def _pump(self) -> None:
         transport = self._transport

@@ -40,6 +40,7 @@ class Peer:
     accepted: int = 0
     open: int = 0
     requests: list[Request] = field(default_factory=list)
+    writers: set[asyncio.StreamWriter] = field(default_factory=set)
 
     @property
     def url(self) -> str:
@@ -64,6 +65,7 @@ async def peer(
         this.accepted += 1
         this.open += 1
         number = this.accepted
+        this.writers.add(writer)
         tasks.add(asyncio.current_task())  # type: ignore[arg-type]  # it runs in one
         try:
             while True:
@@ -78,8 +80,9 @@ async def peer(
             pass  # the other side went away, or the test is over
         finally:
             this.open -= 1
+            this.writers.discard(writer)
             writer.close()
-            tasks.discard(asyncio.current_task())  # type: ignore[arg-type]
+            tasks.discard(asyncio.current_task())
 
     server = await asyncio.start_server(connected, host, 0, ssl=tls, limit=2**22)
     this.port = server.sockets[0].getsockname()[1]

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Our reader of answers: any way the bytes arrive means the same, and nothing ambiguous is read at all."""
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -27,7 +29,7 @@ def read(raw: bytes, at: list[int], method: str = "POST", *, eof: bool = False) 
     """A reader that was fed the bytes in pieces."""
     reader = Reader(method)
     places = sorted({place % (len(raw) + 1) for place in at} | {0, len(raw)})
-    for begin, end in zip(places, places[1:], strict=False):
+    for begin, end in itertools.pairwise(places):
         reader.feed(raw[begin:end])
     if eof:
         reader.eof()
@@ -39,7 +41,7 @@ def outcome(raw: bytes, at: list[int]) -> tuple[object, ...]:
     reader = Reader("POST")
     places = sorted({place % (len(raw) + 1) for place in at} | {0, len(raw)})
     try:
-        for begin, end in zip(places, places[1:], strict=False):
+        for begin, end in itertools.pairwise(places):
             reader.feed(raw[begin:end])
     except Malformed:
         return ("malformed",)

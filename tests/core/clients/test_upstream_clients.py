@@ -115,7 +115,7 @@ async def test_the_request_is_what_the_call_says_and_nothing_else(client: Client
             "content-type: application/json",
             f"host: 127.0.0.1:{server.port}",
         ]
-        assert [request.header("content-length") for request in server.requests[1:]][0] == "0"
+        assert server.requests[1].header("content-length") == "0"
         assert [request.body for request in server.requests] == [b"{}", b"", b"", b""]
 
 
@@ -145,15 +145,15 @@ async def test_an_answer_that_cannot_be_read_is_cut(client: Client, raw: bytes) 
 @pytest.mark.parametrize("by_chunks", [False, True])
 @pytest.mark.parametrize("raw", [whole(b"hello", b"A: b"), chunked(b"hel", b"lo", trailer=b"T: u\r\n")])
 async def test_an_early_end_at_any_offset_is_cut(client: Client, raw: bytes, by_chunks: bool) -> None:
-    offset = 0
+    offset = [0]
 
     async def answering(request: Request, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(raw[:offset])
+        writer.write(raw[: offset[0]])
 
     async with peer(answering) as server:
         # The last two bytes of a chunked answer end its trailers: aiohttp does not wait for the very last.
-        for offset in range(len(raw) - 2):
-            with pytest.raises(CallError) as caught:
+        for offset[0] in range(len(raw) - 2):
+            with pytest.raises(CallError) as caught:  # noqa: PT012 - either may say it
                 answer = await client.send(call(server.url))
                 await (body_of(answer) if by_chunks else answer.read())
             assert caught.value.kind == "cut"
