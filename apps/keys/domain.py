@@ -123,7 +123,12 @@ class Caller:
 
 def boundaries(window: Window, zone: str, at: datetime) -> tuple[int, ...]:
     """Starts of the current and the next windows as seconds since 1970; the script picks by the store's clock."""
-    return (0,) if window is Window.LIFETIME else starts_at_hour(window, zone, int(at.timestamp()) // 3600)
+    if window is Window.LIFETIME:
+        return (0,)
+    second = int(at.timestamp())
+    found = starts_at_hour(window, zone, second // 3600)
+    # A zone's midnight may lie within the hour: the window that ended there is past.
+    return found[1:] if found[1] <= second else found
 
 
 @functools.lru_cache(maxsize=4096)

@@ -28,6 +28,7 @@ def test_a_moment_lies_in_one_of_its_windows(window: Window, zone: str, at: date
 
     assert list(starts) == sorted(set(starts))
     assert start <= at.timestamp() < end
+    assert start == starts[0]
     # Whoever asked up to an hour ago names the window of now as well.
     assert at.timestamp() + 3600 < starts[-1]
 
