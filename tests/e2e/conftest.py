@@ -31,7 +31,7 @@ from tests.dashboard.records import day
 from tests.settings import ROOT
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, BrowserContext, Page
+    from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request
 
 # Without the group of packages for browser tests there is nothing to collect here.
 collect_ignore_glob = [] if importlib.util.find_spec("playwright") else ["test_*.py"]
@@ -78,7 +78,7 @@ def site(stores: Stores, django_db_blocker: Any, tmp_path_factory: pytest.TempPa
     port = free_port()
     environment = {
         **os.environ, **stores.environment(), "SMARTFLOW_PORT": str(port), "SERVICE_TYPE": "control",
-        "SMARTFLOW_LOCAL_MODEL": "off",
+        "SMARTFLOW_LOCAL_MODEL": "off", "DJANGO_SETTINGS_MODULE": "smartflow_site.settings",
     }  # fmt: skip
     manage = [sys.executable, str(ROOT / "manage.py")]
     subprocess.run(
@@ -133,11 +133,21 @@ def page(context: "BrowserContext") -> "Iterator[Page]":
 def watch(page: "Page") -> list[str]:
     """The list into which the page's errors go."""
     said: list[str] = []
-    page.on(
-        "console", lambda message: said.append(message.text) if message.type in {"error", "warning"} else None
-    )
+
+    def hear(message: "ConsoleMessage") -> None:
+        # A page that is rightly refused (404, 422) is named in the console as well; a missing part of a page is not right.
+        refused = "status of 4" in message.text and "/static/" not in message.location["url"]
+        if message.type in {"error", "warning"} and not refused:
+            said.append(message.text)
+
+    def lost(request: "Request") -> None:
+        # What was still loading when the page was left counts for nothing.
+        if request.failure != "net::ERR_ABORTED":
+            said.append(f"{request.url}: {request.failure}")
+
+    page.on("console", hear)
     page.on("pageerror", lambda fault: said.append(str(fault)))
-    page.on("requestfailed", lambda request: said.append(f"{request.url}: {request.failure}"))
+    page.on("requestfailed", lost)
     return said
 
 

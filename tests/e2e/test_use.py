@@ -22,7 +22,7 @@ def test_the_whole_way_by_keyboard(page: Page, site: Site) -> None:
     page.keyboard.press("Tab")
     page.keyboard.type(PASSWORD)
     page.keyboard.press("Enter")
-    page.wait_for_url("**/traces")
+    page.wait_for_url(f"{site.url}/traces")
     page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
     page.keyboard.press("j")

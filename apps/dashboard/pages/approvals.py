@@ -13,7 +13,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_GET, require_http_methods
 
 from apps.approvals import selectors, services
 from apps.approvals.domain import ConflictError, Decision, State
@@ -59,14 +59,14 @@ def approvals(request: HttpRequest, approval_id: str = "") -> HttpResponse:
     return show(request, "dashboard/approvals.html", _context(request, actor, items, opened))
 
 
-@require_POST
+@require_http_methods(["GET", "POST"])
 @page()
 def decide(request: HttpRequest, approval_id: str) -> HttpResponse:
     """Approve or deny; a denial needs a reason, which whoever asked will read."""
     actor = actor_of(request)
     reason = request.POST.get("reason", "").strip()[:LONGEST_REASON]
     said = request.POST.get("decision", "")
-    if said not in set(Decision):
+    if request.method != "POST" or said not in set(Decision):
         return HttpResponseRedirect(reverse("approval", args=[approval_id]))
     if said == Decision.DENY and not reason:
         items = _items(actor, "open")

@@ -6,10 +6,11 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_GET, require_http_methods
 
 from apps.audit import selectors, services
 from apps.core import clock
@@ -75,10 +76,13 @@ def trace(request: HttpRequest, record_id: str) -> HttpResponse:
 
 
 @never_cache
-@require_POST
+@require_http_methods(["GET", "POST"])
 @page(*services.REVEALERS)
 def reveal(request: HttpRequest, record_id: str) -> HttpResponse:
     """Prompt and answer, once, for a reason that goes into the change log; nothing of it is kept in an address."""
+    if request.method != "POST":
+        # A reload from the address line, or the way back from a form: only a form reveals.
+        return HttpResponseRedirect(reverse("trace", args=[record_id]))
     actor = actor_of(request)
     exchange = _exchange(actor, record_id)
     context = _detail(actor, exchange)
