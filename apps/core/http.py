@@ -168,11 +168,9 @@ class _AiohttpAnswer:
             if content.at_eof():
                 return self._bounded(first, limit)
             parts, size = [first], len(first)
-            while not content.at_eof():
+            while size <= limit and not content.at_eof():
                 parts.append(await content.readany())
                 size += len(parts[-1])
-                if size > limit:
-                    break
         except Exception as fault:
             self._answer.close()
             raise _explain(fault) from fault
