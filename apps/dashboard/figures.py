@@ -18,6 +18,11 @@ def milliseconds(microseconds: int) -> str:
     return f"{value:,.{2 if value < 10 else 1 if value < 100 else 0}f}"
 
 
+def about_milliseconds(microseconds: int) -> str:
+    """Microseconds as whole milliseconds, for a column where magnitude is what one looks for."""
+    return f"<{NBSP}1" if 0 < microseconds < 500 else f"{(microseconds + 500) // 1000:,}"
+
+
 def duration(microseconds: int) -> str:
     """A length of time in the unit that suits it: `820 µs`, `9.5 ms`, `2.41 s`."""
     if microseconds < 1000:
@@ -26,6 +31,11 @@ def duration(microseconds: int) -> str:
         value = microseconds / 1000
         return f"{value:.{1 if value < 100 else 0}f}{NBSP}ms"
     return f"{microseconds / 1_000_000:,.2f}{NBSP}s"
+
+
+def exact_dollars(amount: Decimal) -> str:
+    """Dollars with all six decimals, so that a column of them lines up."""
+    return dollars(amount) if amount < _MICRO else f"{amount.quantize(_MICRO, ROUND_HALF_EVEN):,f}"
 
 
 def dollars(amount: Decimal) -> str:

@@ -7,6 +7,7 @@ from functools import wraps
 from typing import Any, Concatenate, ParamSpec
 from urllib.parse import quote
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
@@ -140,6 +141,7 @@ def _shell(request: HttpRequest) -> dict[str, Any]:
     found: dict[str, Any] = {
         "theme": theme if theme in THEMES else "",
         "density": density if density in DENSITIES else "",
+        "version": settings.SPECTACULAR_SETTINGS["VERSION"],
     }
     if request.user.is_authenticated:
         found |= _inside(request, actor_of(request))

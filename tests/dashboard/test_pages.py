@@ -332,6 +332,7 @@ def test_an_approval_needs_a_second_person_and_a_denial_a_reason(bank: Bank, as_
     page = text(approver.get("/approvals"))
     assert "1 request</strong> waits" in page
     assert HOSTILE not in page
+    assert "<dt>Dollars</dt><dd>150</dd>" in page
     address = f"/approvals/{asked.pk}/decide"
     assert approver.post(address, {"decision": "deny"}).status_code == 422
     assert as_role("developer").post(address, {"decision": "approve"}).status_code == 302
@@ -354,6 +355,9 @@ def test_the_change_log_shows_both_sides(bank: Bank, as_role: AsRole) -> None:
     page = text(client.get("/changes"))
     assert "name: Alder Bank" in page
     assert "name: Alder &amp; Co" in page
+    # What is new has no before, and what it has not is not listed.
+    assert "name: nothing" not in page
+    assert "department" not in page
     narrowed = text(client.get(f"/changes?subject={bank.id}"))
     assert "created" in narrowed
     assert "Developer Berger" not in narrowed

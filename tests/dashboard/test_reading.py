@@ -126,6 +126,21 @@ def test_milliseconds(microseconds: int, text: str) -> None:
     assert figures.milliseconds(microseconds) == text
 
 
+@pytest.mark.parametrize(
+    ("microseconds", "text"), [(0, "0"), (200, "< 1"), (2_400, "2"), (2_500, "3"), (2_412_000, "2,412")]
+)
+def test_milliseconds_at_a_glance(microseconds: int, text: str) -> None:
+    assert figures.about_milliseconds(microseconds).replace(NBSP, " ") == text
+
+
+@pytest.mark.parametrize(
+    ("amount", "text"),
+    [("0", "0"), ("0.036", "0.036000"), ("0.0000001", "< 0.000001"), ("1200", "1,200.000000")],
+)
+def test_dollars_in_a_column(amount: str, text: str) -> None:
+    assert figures.exact_dollars(Decimal(amount)).replace(NBSP, " ") == text
+
+
 def test_a_range_ends_now_unless_the_address_says_otherwise() -> None:
     assert ranges.read({}, NOW).start == NOW - timedelta(hours=24)
     assert ranges.read({"range": "1h"}, NOW).start == NOW - timedelta(hours=1)

@@ -27,5 +27,5 @@ def first_steps(request: HttpRequest, actor: Actor) -> dict[str, object]:
     return {
         "keys": list(keys(actor.organisation_id).filter(person_id=actor.id).order_by("name")[:50]),
         "models": names,
-        "snippet": curl(request, names[0] if names else "gpt-4o-mini"),
+        "snippet": curl(request, names[0] if names else "MODEL"),
     }

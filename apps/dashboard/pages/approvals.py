@@ -44,7 +44,7 @@ class Item:
     row: Any
     look: Look
     left: str
-    limits: str
+    limits: list[tuple[str, str]]
     may_decide: bool
     why_not: str
 
@@ -144,10 +144,17 @@ def _item(actor: Actor, row: Any, now: datetime) -> Item:
         row=row,
         look=LOOKS[state],
         left=_left(row.expires_at - now) if state is State.PENDING else "",
-        limits=json.dumps(row.limits, indent=2, ensure_ascii=False) if row.limits else "",
+        limits=[(name.replace("_", " ").capitalize(), _plain(value)) for name, value in row.limits.items()],
         may_decide=state is State.PENDING and not why_not,
         why_not=why_not,
     )
+
+
+def _plain(value: Any) -> str:
+    """A limit as a person writes it."""
+    if isinstance(value, list):
+        return ", ".join(_plain(item) for item in value)
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _left(left: timedelta) -> str:

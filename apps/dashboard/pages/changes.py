@@ -19,6 +19,7 @@ from apps.dashboard.filters import LONGEST, Chip
 from apps.dashboard.shell import HISTORIANS, Text, actor_of, page, scope_of, show
 
 PER_PAGE = 50
+SHOWN = 4
 NAMES: dict[str, Text] = {
     "subject": gettext_lazy("Subject"),
     "actor": gettext_lazy("Who"),
@@ -28,7 +29,7 @@ NAMES: dict[str, Text] = {
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One field, before and after, as text."""
+    """One field, before and after, as text; a side that does not exist is empty."""
 
     field: str
     before: str
@@ -49,6 +50,16 @@ class Line:
     subject_type: str
     reason: str
     differences: list[Difference]
+
+    @property
+    def first(self) -> list[Difference]:
+        """The fields that are shown at once."""
+        return self.differences[:SHOWN]
+
+    @property
+    def rest(self) -> list[Difference]:
+        """The fields behind "more"."""
+        return self.differences[SHOWN:]
 
 
 @require_GET
@@ -87,11 +98,24 @@ def _line(row: Any) -> Line:
         subject_name=row.subject_name,
         subject_type=row.subject_type,
         reason=row.reason,
-        differences=[
-            Difference(name.replace("_", " "), _text(old), _text(new))
-            for name, (old, new) in fields_changed(row).items()
-        ],
+        differences=_differences(row),
     )
+
+
+def _differences(row: Any) -> list[Difference]:
+    """What changed; of what is new only what it has, of what is gone only what it had."""
+    found = []
+    for name, (old, new) in fields_changed(row).items():
+        before = "" if row.before is None else _text(old)
+        after = "" if row.after is None else _text(new)
+        empty = (row.before is None and _is_nothing(new)) or (row.after is None and _is_nothing(old))
+        if before != after and not empty:
+            found.append(Difference(name.replace("_", " "), before, after))
+    return found
+
+
+def _is_nothing(value: Any) -> bool:
+    return value is None or value in ("", [], {})
 
 
 def _named(name: str, value: str, lines: list[Line]) -> str:
@@ -102,10 +126,10 @@ def _named(name: str, value: str, lines: list[Line]) -> str:
 
 
 def _text(value: Any) -> str:
-    if value is None or value == "":
+    if _is_nothing(value):
         return _("nothing")
     if isinstance(value, bool):
         return _("yes") if value else _("no")
     if isinstance(value, list) and all(isinstance(item, str) for item in value):
-        return ", ".join(value) or _("nothing")
+        return ", ".join(value)
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -69,8 +69,10 @@ def _database() -> Part:
             "SELECT extname, extversion FROM pg_extension WHERE extname IN ('vector', 'timescaledb')"
         )
         extensions = ", ".join(f"{name} {number}" for name, number in cursor.fetchall())
-    detail = _("the record: %(megabytes)d MB") % {"megabytes": size // 1_000_000}
-    return Part(_("PostgreSQL"), GOOD, f"{detail}; {extensions}" if extensions else detail, str(server))
+    detail = _("The record; %(megabytes)d MB") % {"megabytes": size // 1_000_000}
+    return Part(
+        _("PostgreSQL"), GOOD, f"{detail}; {extensions}." if extensions else f"{detail}.", str(server)
+    )
 
 
 def _shared_state() -> list[Part]:
@@ -89,10 +91,10 @@ def _shared_state() -> list[Part]:
         return [Part(_("Redis"), DOWN, detail)]
     kind = str(server.get("server_name", "redis")).capitalize()
     number = str(server.get(f"{kind.lower()}_version", server.get("redis_version", "")))
-    gateways = ngettext("%(count)d process", "%(count)d processes", alive) % {"count": alive}
+    gateways = ngettext("%(count)d process answers.", "%(count)d processes answer.", alive) % {"count": alive}
     return [
-        Part(kind, GOOD, _("shared hot state and the published configuration"), number),
-        Part(_("Configuration"), GOOD, _("published"))
+        Part(kind, GOOD, _("Shared hot state and the published configuration."), number),
+        Part(_("Configuration"), GOOD, _("Published."))
         if epoch
         else Part(
             _("Configuration"), DEGRADED, _("Not published since Redis started; it will be in a moment.")
@@ -106,7 +108,7 @@ def _shared_state() -> list[Part]:
 def _publishing() -> Part:
     waiting = unpublished()
     if not waiting:
-        return Part(_("Edits"), GOOD, _("every edit has reached the gateways"))
+        return Part(_("Edits"), GOOD, _("Every edit has reached the gateways."))
     detail = ngettext(
         "%(count)d edit has not reached the gateways yet.",
         "%(count)d edits have not reached the gateways yet.",

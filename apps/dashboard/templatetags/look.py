@@ -55,6 +55,18 @@ def ms(microseconds: int) -> str:
 
 
 @register.filter
+def about_ms(microseconds: int) -> str:
+    """Microseconds as whole milliseconds."""
+    return figures.about_milliseconds(microseconds)
+
+
+@register.filter
+def exact_dollars(amount: Decimal) -> str:
+    """Dollars with all six decimals."""
+    return figures.exact_dollars(amount)
+
+
+@register.filter
 def duration(microseconds: int) -> str:
     """Microseconds in the unit that suits them."""
     return figures.duration(microseconds)
