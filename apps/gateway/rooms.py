@@ -5,6 +5,7 @@ import asyncio
 import contextlib
 import gc
 import json
+import logging
 import os
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ from apps.keys.book import KeyBook
 from apps.keys.store import SCRIPTS
 
 TICK_SECONDS = 1.0
+log = logging.getLogger(__name__)
 # So long a fresh process waits for counters before it serves those who need none.
 COUNT_TICKS = 20
 
@@ -145,6 +147,10 @@ class Rooms:
             try:
                 await work()
             except (RedisDown, hiredis.ReplyError, TimeoutError):
+                await asyncio.sleep(TICK_SECONDS)
+            except Exception:
+                log.exception("A duty of the gateway failed and is tried again: %s", work.__name__)
+                self.metrics.count("internal_errors")
                 await asyncio.sleep(TICK_SECONDS)
 
     async def _keep_lease(self) -> None:

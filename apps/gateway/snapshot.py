@@ -5,13 +5,13 @@ import asyncio
 import base64
 import contextlib
 import fnmatch
-import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from time import monotonic
 from typing import Any
 
 import hiredis
+import msgspec
 
 from apps.core import redis_names, values
 from apps.core.keyring import KeyRing, KeyRingError, Purpose
@@ -34,6 +34,17 @@ ROOMS: dict[str, type[Value]] = {
 }
 POLL_SECONDS = 2.0
 KEYS_ROOM = "keys"
+
+
+class Edit(msgspec.Struct, frozen=True):
+    """What control tells after it published something; `id` is a digest for keys, room `*` means anything."""
+
+    room: str
+    id: str = ""
+    organisation_id: str = ""
+
+
+_edit = msgspec.json.Decoder(Edit).decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +94,7 @@ class Snapshot:
         self._views: dict[str, View] = {}
         self._fresh_at = 0.0
         self._wake = asyncio.Event()
-        self._edits: list[dict[str, Any]] = []
+        self._edits: list[Edit] = []
         self.epoch = ""
         # Whether counters of every organisation were seen complete once since this process began.
         self.counted = False
@@ -100,19 +111,18 @@ class Snapshot:
     def on_message(self, payload: bytes) -> None:
         """A published edit; keys are marked here and now, rooms are read by the follower."""
         try:
-            edit = json.loads(payload)
-            room, subject = edit["room"], str(edit["id"])
-        except (ValueError, KeyError, TypeError):
+            edit = _edit(payload)
+        except (msgspec.MsgspecError, UnicodeDecodeError):
             self.look_again()
             return
-        if room == KEYS_ROOM:
-            self._on_key(subject)
+        if edit.room == KEYS_ROOM:
+            self._on_key(edit.id)
         self._edits.append(edit)
         self._wake.set()
 
     def look_again(self) -> None:
         """Messages may have been missed: compare all versions now."""
-        self._edits.append({"room": "*"})
+        self._edits.append(Edit(room="*"))
         self._wake.set()
 
     async def follow(self) -> None:
@@ -121,7 +131,7 @@ class Snapshot:
             with contextlib.suppress(RedisDown, hiredis.ReplyError):
                 edits, self._edits = self._edits, []
                 self._wake.clear()
-                if edits and all(edit["room"] in ROOMS for edit in edits):
+                if edits and all(edit.room in ROOMS for edit in edits):
                     for edit in edits:
                         await self._apply(edit)
                 else:
@@ -167,9 +177,9 @@ class Snapshot:
             await self._on_epoch(self.epoch)
         self._fresh_at = monotonic()
 
-    async def _apply(self, edit: dict[str, Any]) -> None:
+    async def _apply(self, edit: Edit) -> None:
         """One small edit: read one value, swap one view."""
-        org, room, subject = edit["organisation_id"], edit["room"], edit["id"]
+        org, room, subject = edit.organisation_id, edit.room, edit.id
         if room not in self._rooms.get(org, {}):
             self.look_again()
             return
@@ -227,8 +237,8 @@ class Snapshot:
     def _route(self, target: Target, provider: Provider) -> Route:
         credential = ""
         if provider.credential:
-            sealed = base64.b64decode(provider.credential)
-            with contextlib.suppress(KeyRingError):
+            with contextlib.suppress(KeyRingError, ValueError):
+                sealed = base64.b64decode(provider.credential)
                 credential = self._ring.open(Purpose.FIELD, sealed, provider.id).decode()
         return Route(
             target_id=target.id,

@@ -8,7 +8,7 @@ from time import monotonic
 
 from apps.core import redis_names
 from apps.core.limits import MAX_KEYS
-from apps.core.redis import Redis
+from apps.core.redis import Redis, RedisDown
 from apps.keys.domain import Key
 from apps.keys.store import read_key
 
@@ -76,13 +76,22 @@ class KeyBook:
         return entry.key
 
     async def load(self, digest: str) -> Key | None:
-        """The key from Redis; where Redis does not know it, control is asked once and waited for briefly."""
+        """The key from Redis; where Redis does not know it, control is asked once and waited for briefly.
+
+        RedisDown where nobody can know; a key that memory holds is served on then.
+        """
         marks = self._marks
         raw = await self._redis.command("GET", redis_names.key(digest))
         if raw is None and not self._asks.take(ASKS_PER_SECOND, ASKS_PER_SECOND):
             await self._ask(digest)
             marks = self._marks
             raw = await self._redis.command("GET", redis_names.key(digest))
+        if raw is None and not await self._redis.command("EXISTS", redis_names.EPOCH):
+            # Redis forgot everything: that it does not know the key says nothing about the key.
+            entry = self._entries.get(digest)
+            if entry is None or entry.key is None:
+                raise RedisDown("nothing is published at the moment")
+            return entry.key
         key = None if raw is None else read_key(raw)
         # An edit that was told while the value was on its way may be newer than the value.
         self._remember(digest, key, stale=marks != self._marks)
