@@ -19,6 +19,13 @@ from tests.conftest import Stores
 
 PASSWORD = "correct horse battery"
 Ship = Callable[..., None]
+AsRole = Callable[[str], Client]
+
+
+def text_of(response: Any) -> str:
+    """The page as text."""
+    found: str = response.content.decode()
+    return found
 
 
 @dataclass(frozen=True)
