@@ -174,6 +174,8 @@ class Redis:
             await asyncio.gather(self._keeper, return_exceptions=True)
         if self._connection is not None:
             self._connection.close()
+            # The transport closes its socket in the next tick.
+            await asyncio.sleep(0)
         self.up = False
 
     def command(self, *args: Argument) -> "asyncio.Future[Any]":
