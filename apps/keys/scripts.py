@@ -99,7 +99,8 @@ local semicolon = string.find(head, ';', 1, true)
 local reserved = string.sub(head, 1, semicolon - 1)
 local i = 5
 for start in string.gmatch(string.sub(head, semicolon + 1), '[^,]+') do
-  redis.call('HINCRBY', KEYS[i], start .. ':held', '-' .. reserved)
+  -- "-0" is no number to HINCRBY.
+  if reserved ~= '0' then redis.call('HINCRBY', KEYS[i], start .. ':held', '-' .. reserved) end
   redis.call('HINCRBY', KEYS[i], start .. ':spent', ARGV[2])
   i = i + 1
 end
