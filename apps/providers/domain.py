@@ -7,6 +7,7 @@ import msgspec
 
 from apps.core import money
 from apps.core.values import Value
+from apps.providers.usage import Usage as Usage
 
 DIALECTS = ("openai",)
 DEFAULT_OUTPUT_CAP = 4096
@@ -53,14 +54,6 @@ class Model(Value, frozen=True, kw_only=True):
     default: bool = False
     enabled: bool = True
     created_ms: int = 0
-
-
-class Usage(msgspec.Struct, frozen=True, kw_only=True):
-    """Tokens of one call; `cached` is the part of `input` that the provider had stored."""
-
-    input: int = 0
-    output: int = 0
-    cached: int = 0
 
 
 def cost(rates: Rates | None, usage: Usage) -> Decimal:

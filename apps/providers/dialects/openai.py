@@ -28,7 +28,7 @@ class _Usage(msgspec.Struct):
         return Usage(
             input=max(0, self.prompt_tokens),
             output=max(0, self.completion_tokens or 0),
-            cached=max(0, cached),
+            cache_read=max(0, cached),
         )
 
 
