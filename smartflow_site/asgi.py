@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The composition root: one application that hands each request to the half that answers it, by exact path prefix."""
 
-import json
 import os
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from apps.core import keyring
+from apps.core import errors, ids, keyring
 from apps.gateway.asgi import Gateway
 from apps.gateway.rooms import Config, Rooms
 from smartflow_site.env import Env, load_or_exit
@@ -120,18 +119,15 @@ def _probe() -> str:
 
 async def _nothing(scope: Scope, receive: Receive, send: Send) -> None:
     """404 for paths that this role does not serve."""
-    body = json.dumps(
-        {
-            "error": {
-                "message": "There is nothing at this path.",
-                "type": "invalid_request_error",
-                "code": "not_found",
-            }
-        }
-    )
-    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+    row = errors.TABLE["not_found"]
+    body = errors.openai_body("not_found", f"{row.meaning} {row.remedy}")
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", b"%d" % len(body)),
+        (b"x-request-id", ids.new("req").encode()),
+    ]
     await send({"type": "http.response.start", "status": 404, "headers": headers})
-    await send({"type": "http.response.body", "body": body.encode()})
+    await send({"type": "http.response.body", "body": body})
 
 
 application = Application(load_or_exit())

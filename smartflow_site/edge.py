@@ -13,15 +13,21 @@ import httptools
 from typing_extensions import override
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from apps.core import ids
 from apps.core.errors import TABLE, openai_body
 from apps.core.limits import HEAD_SECONDS, MAX_HEAD_BYTES, MAX_HEADERS, SILENT_SECONDS, UNREAD_SECONDS
 
 GONE = "smartflow.gone"
+_VERSIONS = {"1.0", "1.1"}
 _REASONS = {400: b"Bad Request", 408: b"Request Timeout", 431: b"Request Header Fields Too Large"}
 
 
 class _HeadSizeError(Exception):
     """The head grew past its bound; raised inside the parser to stop it."""
+
+
+class _VersionError(Exception):
+    """The request speaks another version of HTTP; raised inside the parser to stop it."""
 
 
 class _Cork:
@@ -101,6 +107,10 @@ class GuardedProtocol(HttpToolsProtocol):
         except httptools.HttpParserCallbackError as fault:
             if isinstance(fault.__context__, _HeadSizeError):
                 self._too_large()
+            elif isinstance(fault.__context__, _VersionError):
+                self._refuse(
+                    "invalid_request", 400, "This server speaks HTTP/1.1, and HTTP/1.0 to those who ask so."
+                )
             else:
                 self._refuse("invalid_request", 400, "The request line cannot be read.")
         except httptools.HttpParserError:
@@ -130,6 +140,9 @@ class GuardedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._in_head, self._head_bytes = False, 0
         self._stop_head_timer()
+        # A bare `GET /` is HTTP/0.9, whose answers have no head; HTTP/2 never comes in this form.
+        if self.parser.get_http_version() not in _VERSIONS:
+            raise _VersionError
         super().on_headers_complete()
 
     @override
@@ -166,8 +179,11 @@ class GuardedProtocol(HttpToolsProtocol):
         busy = self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete
         if not busy:
             body = openai_body(code, f"{message} {TABLE[code].remedy}")
-            head = b"HTTP/1.1 %d %s\r\ncontent-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
-            self.transport.write(head % (status, _REASONS[status], len(body)) + body)
+            head = (
+                b"HTTP/1.1 %d %s\r\ncontent-type: application/json\r\ncontent-length: %d\r\n"
+                b"x-request-id: %s\r\nconnection: close\r\n\r\n"
+            )
+            self.transport.write(head % (status, _REASONS[status], len(body), ids.new("req").encode()) + body)
         self.transport.close()
 
     def _silent(self) -> None:

@@ -17,6 +17,7 @@ from tests.gateway.desk import Desk
 from tests.upstreams.running import Upstream
 
 HEALTH = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+REQUEST_ID = re.compile(rb"\r\nx-request-id: req_[0-9a-f]{32}(\r\n|$)")
 MB = 1024 * 1024
 
 
@@ -122,6 +123,7 @@ def test_heads_past_the_bound(house: House, head: bytes) -> None:
 
     assert status(answer) == 431
     assert b'"code":"headers_too_large"' in answer
+    assert REQUEST_ID.search(answer)
 
 
 @pytest.mark.parametrize(
@@ -146,8 +148,13 @@ def test_heads_past_the_bound(house: House, head: bytes) -> None:
         b"GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: h2c\r\n\r\n",
         b"CONNECT example.com:443 HTTP/1.1\r\nhost: x\r\n\r\n",
         b"GET /healthz HTTP/1.1\nhost: x\n\n",
+        b"GET /healthz\r\n\r\n",
+        b"GET /healthz\n",
+        b"GET /healthz\r\nhost: x\r\n\r\n",
+        b"GET /healthz HTTP/0.9\r\n\r\n",
+        b"GET /healthz HTTP/2.0\r\nhost: x\r\n\r\n",
     ],
-    ids=range(19),
+    ids=range(24),
 )
 def test_what_is_no_request_gets_one_answer_and_a_close(house: House, request_: bytes) -> None:
     with connected(house) as connection:
@@ -157,6 +164,7 @@ def test_what_is_no_request_gets_one_answer_and_a_close(house: House, request_: 
     # Nothing that was smuggled behind it is answered.
     assert len(statuses(answer)) <= 1
     assert not answer or status(answer) in {400, 401, 404, 405}
+    assert not answer or REQUEST_ID.search(answer.partition(b"\r\n\r\n")[0])
     assert b'"status": "alive"' not in answer
 
 
@@ -167,6 +175,7 @@ def test_a_head_that_never_ends_is_closed_with_a_reason(house: House) -> None:
 
     assert status(answer) == 408
     assert f"within {HEAD_SECONDS:.0f} s" in answer.decode()
+    assert REQUEST_ID.search(answer)
 
 
 def test_a_head_that_drips_gets_no_more_time(house: House) -> None:
