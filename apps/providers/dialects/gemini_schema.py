@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Gemini's subset of OpenAPI schemas as JSON Schema, and whether a schema can be held to strictly.
+
+Only this way round: towards Gemini, JSON Schema goes as it is (`parametersJsonSchema`, `responseJsonSchema`).
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from apps.providers.dialects.gemini_parts import camel_name
+
+Schema = dict[str, Any]
+
+_TYPES = frozenset({"STRING", "NUMBER", "INTEGER", "BOOLEAN", "ARRAY", "OBJECT", "NULL"})
+# Numbers that protocol buffers write as text.
+_COUNTS = frozenset({"minItems", "maxItems", "minLength", "maxLength", "minProperties", "maxProperties"})
+_NAMES = {"defs": "$defs", "ref": "$ref"}
+# Formats that say nothing beyond the type.
+_PLAIN_FORMATS = frozenset({"enum", "float", "double"})
+_DEEPEST = 100
+
+_STRICT = frozenset(
+    {
+        "type", "enum", "const", "anyOf", "$ref", "$defs", "properties", "required", "additionalProperties", "items",
+        "title", "description", "pattern", "format", "multipleOf", "minimum", "maximum", "exclusiveMinimum",
+        "exclusiveMaximum", "minItems", "maxItems", "$schema",
+    }
+)  # fmt: skip
+_STRICT_FORMATS = frozenset(
+    {"date-time", "time", "date", "duration", "email", "hostname", "ipv4", "ipv6", "uuid"}
+)
+
+
+def to_json_schema(schema: Mapping[str, Any], depth: int = 0) -> Schema:
+    """A `Schema` message as JSON Schema; ValueError when it is none. Unknown keywords stay as they are."""
+    if depth > _DEEPEST:
+        raise ValueError("is nested too deeply")
+    found: Schema = {}
+    for given, value in schema.items():
+        name = given if given.startswith("$") else camel_name(given)
+        if value is None or name in {"nullable", "propertyOrdering"}:
+            continue
+        if name == "type":
+            if value != "TYPE_UNSPECIFIED":
+                found["type"] = _type(value)
+        elif name in _COUNTS:
+            found[name] = _whole(name, value)
+        elif name == "example":
+            found["examples"] = [value]
+        elif name == "format":
+            if value not in _PLAIN_FORMATS:
+                found["format"] = value
+        else:
+            found[_NAMES.get(name, name)] = _member(name, value, depth + 1)
+    _order(found, schema)
+    if schema.get("nullable") is True:
+        _allow_null(found)
+    return found
+
+
+def closed(schema: Mapping[str, Any]) -> Schema:
+    """The same schema without properties that it does not name: whatever it lets through, the given one does too."""
+    return {name: _closed_member(name, value) for name, value in _sealed(schema).items()}
+
+
+def strict_ready(schema: Any, *, root: bool = True) -> bool:
+    """Whether providers that hold a model to a schema strictly take this one (OpenAI's rules for `strict`)."""
+    if not isinstance(schema, dict) or not schema.keys() <= _STRICT:
+        return False
+    if root and schema.get("type") != "object":
+        return False
+    if schema.get("format", "date") not in _STRICT_FORMATS:
+        return False
+    properties = schema.get("properties")
+    if (properties is not None or schema.get("type") == "object") and not _all_required(schema):
+        return False
+    parts = [
+        *(properties or {}).values(),
+        *(schema.get("$defs") or {}).values(),
+        *(schema.get("anyOf") or ()),
+    ]
+    if "items" in schema:
+        parts.append(schema["items"])
+    return all(strict_ready(part, root=False) for part in parts)
+
+
+def _type(value: Any) -> str:
+    if not isinstance(value, str) or value.upper() not in _TYPES:
+        raise ValueError(f"names the type {value!r}, which there is not")
+    return value.lower()
+
+
+def _whole(name: str, value: Any) -> int:
+    if isinstance(value, str) and value.isascii() and value.isdigit():
+        return int(value)
+    if type(value) is not int:
+        raise ValueError(f"has no whole number in {name}")
+    return value
+
+
+def _member(name: str, value: Any, depth: int) -> Any:
+    if name in {"properties", "defs", "$defs"}:
+        if not isinstance(value, Mapping):
+            raise ValueError(f"has no object in {name}")
+        return {key: _schema(part, depth) for key, part in value.items()}
+    if name in {"anyOf", "oneOf", "prefixItems"}:
+        if not isinstance(value, list):
+            raise ValueError(f"has no list in {name}")
+        return [_schema(part, depth) for part in value]
+    if name == "items" or (name == "additionalProperties" and not isinstance(value, bool)):
+        return _schema(value, depth)
+    if name in {"ref", "$ref"} and isinstance(value, str):
+        return value.replace("#/defs/", "#/$defs/", 1)
+    return value
+
+
+def _schema(value: Any, depth: int) -> Schema:
+    if not isinstance(value, Mapping):
+        raise ValueError("has something else in the place of a schema")
+    return to_json_schema(value, depth)
+
+
+def _order(found: Schema, schema: Mapping[str, Any]) -> None:
+    order = schema.get("propertyOrdering") or schema.get("property_ordering")
+    properties = found.get("properties")
+    if isinstance(order, list) and properties:
+        first = {name: properties[name] for name in order if name in properties}
+        found["properties"] = {**first, **properties}
+
+
+def _allow_null(found: Schema) -> None:
+    if "enum" in found and None not in found["enum"]:
+        found["enum"] = [*found["enum"], None]
+    if "type" in found:
+        if found["type"] != "null":
+            found["type"] = [found["type"], "null"]
+    elif "anyOf" in found:
+        found["anyOf"] = [*found["anyOf"], {"type": "null"}]
+    elif "$ref" in found:
+        found["anyOf"] = [{"$ref": found.pop("$ref")}, {"type": "null"}]
+
+
+def _sealed(schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    if "properties" not in schema or "additionalProperties" in schema or "patternProperties" in schema:
+        return schema
+    return {**schema, "additionalProperties": False}
+
+
+def _closed_member(name: str, value: Any) -> Any:
+    if name in {"properties", "$defs"} and isinstance(value, Mapping):
+        return {key: closed(part) if isinstance(part, Mapping) else part for key, part in value.items()}
+    if name == "anyOf" and isinstance(value, list):
+        return [closed(part) if isinstance(part, Mapping) else part for part in value]
+    return closed(value) if name == "items" and isinstance(value, Mapping) else value
+
+
+def _all_required(schema: Mapping[str, Any]) -> bool:
+    properties, required = schema.get("properties"), schema.get("required")
+    return (
+        isinstance(properties, dict)
+        and schema.get("additionalProperties") is False
+        and set(properties) == set(required if isinstance(required, list) else ())
+    )
