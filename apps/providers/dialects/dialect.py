@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from apps.providers.domain import Usage
+from apps.providers.usage import Partial
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,12 +20,17 @@ class Whole:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """One streamed event: `chunk` is the decoded object, `done` marks the end, `error` a fault told mid-stream."""
+    """One streamed event: `chunk` is the decoded object, `done` marks the end, `error` a fault told mid-stream.
+
+    A dialect whose events say their usage whole gives `usage`; one that says it in parts gives `part`, and whoever
+    reads the stream puts them together with `apps.providers.usage.merge`.
+    """
 
     chunk: dict[str, Any] | None = None
     usage: Usage | None = None
     done: bool = False
     error: str = ""
+    part: Partial | None = None
 
 
 class Dialect(Protocol):
