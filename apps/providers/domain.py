@@ -1,13 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """Providers, models and prices as gateways see them."""
 
-from decimal import Decimal
-
-import msgspec
-
-from apps.core import money
 from apps.core.values import Value
-from apps.providers.usage import Usage as Usage
+from apps.providers.rates import Rates, cost, in_effect
+from apps.providers.usage import Usage
+
+__all__ = [
+    "DEFAULT_OUTPUT_CAP",
+    "DIALECTS",
+    "Model",
+    "Provider",
+    "Rates",
+    "Usage",
+    "cost",
+]
 
 DIALECTS = ("openai",)
 DEFAULT_OUTPUT_CAP = 4096
@@ -31,19 +37,13 @@ class Provider(Value, frozen=True, kw_only=True):
     enabled: bool = True
 
 
-class Rates(msgspec.Struct, frozen=True, kw_only=True):
-    """Dollars per million tokens and per request, set by the operator; `version` names this set of rates."""
-
-    version: str
-    input: Decimal = Decimal(0)
-    output: Decimal = Decimal(0)
-    cached_input: Decimal | None = None
-    request: Decimal = Decimal(0)
-
-
 class Model(Value, frozen=True, kw_only=True):
-    """A model under its public name; `rates` None means "no price known"."""
+    """A model under its public name; `rates` None means "no price known".
 
+    `later` are the sets of prices that take effect after this value was made, oldest first.
+    """
+
+    v: int = 2
     id: str
     organisation_id: str
     name: str
@@ -54,17 +54,8 @@ class Model(Value, frozen=True, kw_only=True):
     default: bool = False
     enabled: bool = True
     created_ms: int = 0
+    later: tuple[Rates, ...] = ()
 
-
-def cost(rates: Rates | None, usage: Usage) -> Decimal:
-    """Exact dollars of a call at a set of rates; nothing where no price is known."""
-    if rates is None:
-        return Decimal(0)
-    cached_rate = rates.input if rates.cached_input is None else rates.cached_input
-    cached = min(usage.cached, usage.input)
-    return money.total(
-        rates.request,
-        money.token_cost(usage.input - cached, rates.input),
-        money.token_cost(cached, cached_rate),
-        money.token_cost(usage.output, rates.output),
-    )
+    def rates_at(self, at_ms: int) -> Rates | None:
+        """The prices of a moment: what takes effect by itself does so without another publication."""
+        return in_effect(self.rates, self.later, at_ms) if self.later else self.rates

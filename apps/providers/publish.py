@@ -83,7 +83,7 @@ def _rates(row: Model) -> domain.Rates | None:
         version=str(row.price_version),
         input=_short(row.input_rate),
         output=_short(row.output_rate),
-        cached_input=None if row.cached_rate is None else _short(row.cached_rate),
+        cache_read=None if row.cached_rate is None else _short(row.cached_rate),
         request=_short(row.request_rate),
     )
 

@@ -24,11 +24,12 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     cache_read: int = 0
     cache_write_5m: int = 0
     cache_write_1h: int = 0
-    # Parts of `input` by what they stand for (tokens); `cached_audio` is a part of `cache_read` as well.
+    # Parts of `input` by what they stand for (tokens); the cached ones are parts of `cache_read` as well.
     audio_input: int = 0
     image_input: int = 0
     video_input: int = 0
     cached_audio: int = 0
+    cached_image: int = 0
     # Parts of `output`.
     reasoning: int = 0
     audio_output: int = 0
@@ -79,6 +80,7 @@ class Partial(msgspec.Struct, frozen=True, kw_only=True):
     image_input: int | None = None
     video_input: int | None = None
     cached_audio: int | None = None
+    cached_image: int | None = None
     reasoning: int | None = None
     audio_output: int | None = None
     image_output: int | None = None
@@ -156,5 +158,8 @@ def _bounded(counts: dict[str, int]) -> dict[str, int]:
     for names, whole in ((_IN_INPUT, counts["input"]), (_IN_OUTPUT, counts["output"])):
         for name in names:
             counts[name] = min(counts[name], whole)
-    counts["cached_audio"] = min(counts["cached_audio"], counts["cache_read"], counts["audio_input"])
+    for kind in ("audio", "image"):
+        counts[f"cached_{kind}"] = min(
+            counts[f"cached_{kind}"], counts["cache_read"], counts[f"{kind}_input"]
+        )
     return counts

@@ -33,7 +33,7 @@ def test_what_is_written_carries_its_version_and_is_read_again() -> None:
     )
     raw = values.encode(model)
 
-    assert b'"v":1' in raw
+    assert b'"v":2' in raw
     assert values.decode(Model, raw) == model
 
 
