@@ -23,12 +23,13 @@ _LEVELS = {
 }  # fmt: skip
 _OF_LEVEL = {level: effort for effort, level in _LEVELS.items() if effort != "max"}
 EFFORTS = frozenset(_BUDGETS)
+_FIRST_WITH_LEVELS = 3
 
 
 def takes_levels(model: str) -> bool:
     """Whether a model is steered by levels, and wants its signatures back; names without a version are the newest."""
-    found = _VERSION.search(model)
-    return found is None or int(found.group(1)) >= 3
+    version = _version(model)
+    return version is None or version >= _FIRST_WITH_LEVELS
 
 
 def thinking_of(effort: str, model: str) -> dict[str, Any] | None:
@@ -39,6 +40,8 @@ def thinking_of(effort: str, model: str) -> dict[str, Any] | None:
             return None if "pro" in model else {"thinkingBudget": 0}
         return {"thinkingBudget": budget, "includeThoughts": True}
     level = _LEVELS.get(effort)
+    if level and _version(model) == _FIRST_WITH_LEVELS:
+        level = {"XHIGH": "HIGH", "MINIMAL": "LOW" if "pro" in model else "MINIMAL"}.get(level, level)
     return {"thinkingLevel": level, "includeThoughts": True} if level else None
 
 
@@ -57,3 +60,8 @@ def effort_of(config: Mapping[str, Any]) -> str:
     if budget < 0:
         return ""
     return next((word for word in ("none", "low", "medium") if budget <= _BUDGETS[word]), "high")
+
+
+def _version(model: str) -> int | None:
+    found = _VERSION.search(model)
+    return int(found.group(1)) if found else None
