@@ -41,9 +41,16 @@ class Script:
     endless: bool = False  # a stream that never ends
     garbage: bool = False  # a body that is not JSON
     raw: str = ""  # these bytes instead of an HTTP answer, then close
-    tools: bool = False  # one tool call instead of text
+    tools: bool = False  # one tool call instead of text; text again once its result came
+    parallel: bool = False  # two tool calls instead of one
+    think: bool = False  # thinking before the answer
+    redacted: bool = False  # a redacted block after the thinking, where a dialect has it
+    refuse: bool = False  # the provider's own form of a refusal
+    see: bool = False  # answer which images and documents came
     unknown: bool = False  # fields nobody has heard of
-    usage: str = ""  # `none`, or `input,output,cached`
+    usage: str = (
+        ""  # `none`, or `input,output,cached,written,reasoning`; input has the cached, output the reasoning
+    )
     usage_always: bool = False  # a usage chunk though the client did not ask
     chunked: bool = False  # a JSON body without content-length
     close: bool = False  # connection: close, the end of the body is the end of the connection
@@ -51,8 +58,9 @@ class Script:
     comments: bool = False  # comments between the events
     drip: int = 0  # at most so many bytes per write
     done: bool = True  # whether a stream ends with [DONE]
-    fault: str = ""  # an error event in the middle of a stream
-    finish: str = "stop"  # the reason given at the end
+    fault: str = ""  # an error event in the middle of a stream, which goes on
+    broken: int = -1  # after so many events the provider's own error event ends the stream
+    finish: str = "stop"  # the reason given at the end, in OpenAI's word
     model: str = ""  # the model named in the answer
 
 
