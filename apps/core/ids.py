@@ -13,6 +13,7 @@ KINDS = {
     "key": "virtual key", "bgt": "budget", "tok": "personal token", "prv": "provider", "mdl": "model",
     "tgt": "target", "pol": "policy", "plv": "policy version", "apr": "approval request", "chg": "change",
     "ntf": "notice", "hook": "webhook", "dlv": "delivery", "led": "ledger entry", "ls": "lease", "rvl": "reveal",
+    "prc": "price", "prx": "price correction",
 }  # fmt: skip
 PATTERN = re.compile(r"^([a-z]{2,4})_[0-9a-f]{12}7[0-9a-f]{3}[89ab][0-9a-f]{15}$")
 

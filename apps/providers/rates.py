@@ -69,17 +69,22 @@ class Window(Sheet, frozen=True, kw_only=True):
     days: tuple[int, ...] = (0, 1, 2, 3, 4, 5, 6)
 
 
-class Rates(Sheet, frozen=True, kw_only=True):
-    """A set of prices with a name: standard ones, and those of service tiers and parts of the day.
+class PriceList(Sheet, frozen=True, kw_only=True):
+    """All prices of a model: standard ones, those of service tiers, and those of parts of the day."""
 
-    `version` names the set on records. `from_ms` is the moment it takes effect. `margin` is added, in percent; below
-    zero it is a discount.
+    services: dict[str, Sheet] = {}
+    windows: tuple[Window, ...] = ()
+
+
+class Rates(PriceList, frozen=True, kw_only=True):
+    """A price list in use.
+
+    `version` names it on records. `from_ms` is the moment it takes effect. `margin` is added, in percent; below zero
+    it is a discount.
     """
 
     version: str
     from_ms: int = 0
-    services: dict[str, Sheet] = {}
-    windows: tuple[Window, ...] = ()
     margin: Decimal = _NOTHING
 
 
