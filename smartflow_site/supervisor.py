@@ -80,14 +80,17 @@ class Supervisor:
         offset = command.log.stat().st_size if command.log.exists() else 0
         process = launch(command)
         began = told = time.monotonic()
-        while process.poll() is None:
-            await asyncio.sleep(0.05)
-            if self.stopped.is_set() or time.monotonic() - began > seconds:
-                stop(process, signal.SIGTERM, 5)
-                break
-            if time.monotonic() - told > 5:
-                told = time.monotonic()
-                say(f"{name} ({told - began:.0f} s)")
+        try:
+            while process.poll() is None:
+                await asyncio.sleep(0.05)
+                if self.stopped.is_set() or time.monotonic() - began > seconds:
+                    break
+                if time.monotonic() - told > 5:
+                    told = time.monotonic()
+                    say(f"{name} ({told - began:.0f} s)")
+        finally:
+            # Also when another step failed meanwhile and this one is cancelled.
+            stop(process, signal.SIGTERM, 5)
         output = tail(command.log, offset)
         self.check_stopped()
         if process.returncode != 0:

@@ -60,18 +60,17 @@ class Machine:
 
     async def start(self) -> None:
         """Stores, schema, seed, model, servers; returns when the address answers."""
-        await self._start_stores()
-        model = asyncio.create_task(self._start_model())
+        beside = [asyncio.create_task(self._collect_static())]
         try:
+            await self._start_stores()
+            beside.append(asyncio.create_task(self._start_model()))
             await self._manage("migrating the database", "migrate", "--database=owner", "--no-input")
             await self._module("granting rights", "smartflow_site.stores.grants")
-            await self._manage(
-                "collecting static files", "collectstatic", "--no-input", "--clear", "--verbosity=0"
-            )
-            await model
+            await asyncio.gather(*beside)
         finally:
-            model.cancel()
-            await asyncio.gather(model, return_exceptions=True)
+            for task in beside:
+                task.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
         said = await self._module("seeding the demo organisation", "smartflow_site.quickstart")
         ports.listen(self.listening)
         await self.supervisor.start(*self._services())
@@ -84,6 +83,12 @@ class Machine:
     def clean_up(self) -> None:
         """Take back the note of where the stores were."""
         self._addresses.unlink(missing_ok=True)
+
+    async def _collect_static(self) -> None:
+        """Needs no store, so it runs while they start; a log of its own keeps its words apart."""
+        words = ("collectstatic", "--no-input", "--clear", "--verbosity=0")
+        command = self._command([sys.executable, str(ROOT / "manage.py"), *words], "static")
+        await self.supervisor.step("collecting static files", command)
 
     async def _start_stores(self) -> None:
         postgres = None if self.env.database_url else Postgres(self.env.var)

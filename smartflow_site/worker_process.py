@@ -16,7 +16,7 @@ THREADS = 4
 def run_worker(env: Env, *, with_beat: bool) -> int:
     """Run tasks in threads until a signal comes; the current ones are finished first."""
     if with_beat:
-        _attach_beat(_schedule_file(env))
+        attach_beat(_schedule_file(env))
     words = ["worker", "--pool=threads", f"--concurrency={THREADS}", f"--loglevel={env.log_level}"]
     app.worker_main([*words, "--without-gossip", "--without-mingle", "--without-heartbeat"])
     return 0
@@ -28,7 +28,7 @@ def run_beat(env: Env) -> int:
     return 0
 
 
-def _attach_beat(schedule: Path) -> None:
+def attach_beat(schedule: Path) -> None:
     """A clock in a thread: a process of its own would outlive a killed worker."""
     service: Any = EmbeddedService(app, thread=True, schedule_filename=str(schedule))
 
@@ -36,7 +36,9 @@ def _attach_beat(schedule: Path) -> None:
         service.start()
 
     def end(**_: Any) -> None:
-        service.stop()
+        # Told to stop while still starting: waiting for a clock that never began would last for ever.
+        if service.is_alive():
+            service.stop()
 
     worker_ready.connect(begin, weak=False)
     worker_shutting_down.connect(end, weak=False)

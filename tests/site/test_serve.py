@@ -92,3 +92,15 @@ def test_a_role_without_its_stores_is_refused_by_name(tmp_path: Path, role: str,
     assert done.stderr.splitlines() == [
         f"smartflow: {name} is missing; role {role} needs it." for name in missing
     ]
+
+
+def test_a_worker_told_to_stop_before_it_began_does_not_wait_for_its_clock(tmp_path: Path) -> None:
+    code = """
+from pathlib import Path
+from celery.signals import worker_shutting_down
+from smartflow_site.worker_process import attach_beat
+attach_beat(Path("schedule"))
+worker_shutting_down.send(sender=None)
+"""
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": os.getcwd(), "SMARTFLOW_VAR": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", code], env=environment, cwd=tmp_path, check=True, timeout=PATIENCE)
