@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How hard Claude thinks: efforts of other dialects as `thinking` and `output_config.effort`, and back.
+"""What a Claude takes by its name, thinking first: efforts as `thinking` and `output_config.effort`, and back.
 
 Models since 4.6 decide for themselves how long to think and take an effort; those before take a budget of tokens,
-and those before 3.7 do not think. A name that says no version is taken for a new model.
+and those before 3.7 do not think. A name that says no version is asked for what the client wants.
 """
 
 import re
@@ -20,7 +20,7 @@ _BUDGETS = {
     "xhigh": 32768,
     "max": 65536,
 }
-_FIRST_THINKING, _FIRST_ADAPTIVE = (3, 7), (4, 6)
+_FIRST_THINKING, _FIRST_ADAPTIVE, _FIRST_UNSAMPLED = (3, 7), (4, 6), (4, 7)
 # claude-3-7-sonnet-20250219, claude-sonnet-4-5-20250929, claude-opus-4.6, claude-opus-5: a date is no version.
 _version = re.compile(r"claude(?:-[a-z]+)?-(\d{1,2})(?:[-.](\d{1,2}))?(?!\d)")
 
@@ -39,6 +39,16 @@ def thinks(model: str) -> bool:
 def adaptive(model: str) -> bool:
     """Whether a model takes an effort rather than a budget."""
     return (version(model) or _FIRST_ADAPTIVE) >= _FIRST_ADAPTIVE
+
+
+def samples(model: str) -> bool:
+    """Whether a model still takes temperature, top_p and top_k."""
+    return (version(model) or _FIRST_ADAPTIVE) < _FIRST_UNSAMPLED
+
+
+def goes_on(model: str) -> bool:
+    """Whether a model goes on from an answer that the request begins."""
+    return (version(model) or _FIRST_THINKING) < _FIRST_ADAPTIVE
 
 
 def effort_of(name: str) -> str:

@@ -8,6 +8,7 @@ import re
 
 _gpt = re.compile(r"^gpt-(\d+)(?:\.(\d+))?")
 _mute = re.compile(r"^(?:gpt-3\.5|gpt-4|chatgpt-4)")
+_reasons = re.compile(r"^(?:o\d|gpt-5(?!-chat))")
 _FIRST_NONE, _FIRST_MINIMAL, _FIRST_BREAKPOINTS = (5, 1), (5, 0), (5, 6)
 
 
@@ -20,6 +21,13 @@ def version(model: str) -> tuple[int, int] | None:
 def never_reasons(model: str) -> bool:
     """Whether a model is known to refuse `reasoning_effort`."""
     return _mute.match(model) is not None
+
+
+def samples(model: str, effort: str | None) -> bool:
+    """Whether a model takes temperature and top_p: those that reason do not, unless they can be told not to."""
+    if _reasons.match(model) is None:
+        return True
+    return (version(model) or (0, 0)) >= _FIRST_NONE and effort in {None, "none"}
 
 
 def least_effort(model: str) -> str:

@@ -58,18 +58,23 @@ def translate(fields: Mapping[str, Any], ask: Ask) -> Object:
     if fields.get("stream"):
         body["stream"] = True
         body["stream_options"] = {"include_usage": True}
-    _sample(fields, body, ask)
     _caller(fields, body, ask)
     _think(fields, body, ask)
+    _sample(fields, body, ask)
     tools.translate(fields, body, ask)
     _format(fields, body, ask)
     return body
 
 
 def _sample(fields: Mapping[str, Any], body: Object, ask: Ask) -> None:
+    samples = models.samples(ask.upstream_model, body.get("reasoning_effort"))
     for name in ("temperature", "top_p"):
         if fields.get(name) is not None:
-            body[name] = read.checked_number(fields[name], name, 0, 1)
+            value = read.checked_number(fields[name], name, 0, 1)
+            if samples:
+                body[name] = value
+            elif value != 1:
+                ask.cannot(name, "is not offered by this model while it reasons")
     stops = fields.get("stop_sequences")
     if stops:
         found = read.checked_list(stops, "stop_sequences")

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from apps.providers.dialects import anthropic_blocks as blocks
+from apps.providers.dialects import anthropic_thinking
 from apps.providers.pairs.openai_anthropic.read import as_list, as_object, as_text, refuse_others
 from apps.providers.pairs.pair import Ask, InexpressibleError, InvalidError, Object
 
@@ -62,7 +63,22 @@ def translate(fields: Mapping[str, Any], ask: Ask) -> tuple[list[Object], list[O
             raise InvalidError(f"{path}.role", "has to be system, developer, user, assistant or tool")
     if not turns.messages:
         raise InexpressibleError("messages", "has to hold a message of the user at Anthropic")
-    return system, turns.messages
+    return system, _ending(turns.messages, len(fields["messages"]) - 1, ask)
+
+
+def _ending(turns: list[Object], last: int, ask: Ask) -> list[Object]:
+    """The turns, the last of which may begin the answer where the model goes on from it; it takes no spaces there."""
+    if turns[-1]["role"] != "assistant":
+        return turns
+    if not anthropic_thinking.goes_on(ask.upstream_model):
+        ask.cannot(f"messages[{last}]", "begins the answer, which this model does not go on from")
+        return turns[:-1]
+    *before, block = turns[-1]["content"]
+    if block["type"] == "text":
+        words = block["text"].rstrip()
+        content = [*before, {**block, "text": words}] if words else before
+        return [*turns[:-1], {"role": "assistant", "content": content}] if content else turns[:-1]
+    return turns
 
 
 def cache_of(given: Object, path: str, ask: Ask) -> Object:

@@ -40,6 +40,7 @@ _NEUTRAL: dict[str, tuple[tuple[Any, ...], str]] = {
     "functions": (([],), "is the old form: use tools"),
     "function_call": (("auto", "none"), "is the old form: use tool_choice"),
 }
+_LEAST_THINKING_TOP_P = 0.95
 _TIERS = {"auto": "auto", "default": "standard_only"}
 _MAPPED = frozenset(
     {
@@ -130,21 +131,25 @@ def _stops(words: Any, number: int, ask: Ask) -> bool:
 
 
 def _sample(fields: Mapping[str, Any], body: Object, ask: Ask) -> None:
-    """Sampling: Anthropic's temperature ends at 1, and thinking allows hardly any."""
-    thinks = _thinks(body)
-    for name, least, most in (("temperature", 0, 2), ("top_p", 0, 1)):
+    """Sampling: Anthropic's temperature ends at 1, thinking allows hardly any, and the newest models none."""
+    thinks, samples = _thinks(body), anthropic_thinking.samples(ask.upstream_model)
+    for name, most in (("temperature", 2), ("top_p", 1)):
         if fields.get(name) is None:
             continue
-        value = as_number(fields[name], name, least, most)
+        value = as_number(fields[name], name, 0, most)
         if value > 1:
             ask.cannot(name, "has to be 1 or less at Anthropic")
-        elif thinks and (value != 1 if name == "temperature" else value < 0.95):
+        elif not samples:
+            # 1 is what these models do by themselves.
+            if value != 1:
+                ask.cannot(name, "is not offered by this model")
+        elif thinks and (value != 1 if name == "temperature" else value < _LEAST_THINKING_TOP_P):
             ask.cannot(name, "cannot be set while Anthropic thinks")
         else:
             body[name] = value
     if fields.get("top_k") is not None:
-        if thinks:
-            ask.cannot("top_k", "cannot be set while Anthropic thinks")
+        if thinks or not samples:
+            ask.cannot("top_k", "cannot be set while Anthropic thinks, nor for its newest models")
         else:
             body["top_k"] = as_whole(fields["top_k"], "top_k", 0)
 
