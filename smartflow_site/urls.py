@@ -8,6 +8,8 @@ from django.urls import include, path, re_path
 from django.urls.resolvers import URLPattern, URLResolver
 from drf_spectacular.views import SpectacularAPIView
 
+from apps.core.django_api import NothingView
+
 _API = ("providers", "routing", "audit", "changes", "approvals", "notify", "identity", "keys", "policies")
 
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -18,6 +20,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
         for room in _API
         if find_spec(f"apps.{room}") and find_spec(f"apps.{room}.api")
     ),
+    re_path(r"^api(?:/.*)?$", NothingView.as_view(), name="api-nothing"),
 ]
 if find_spec("apps.dashboard") and find_spec("apps.dashboard.urls"):
     urlpatterns.append(path("", include("apps.dashboard.urls")))

@@ -77,7 +77,7 @@ class RecordsView(RoleView):
 
     roles = {"GET": READERS}
 
-    @extend_schema(parameters=[QuerySerializer], responses=OpenApiTypes.OBJECT)
+    @extend_schema(operation_id="records_list", parameters=[QuerySerializer], responses=OpenApiTypes.OBJECT)
     def get(self, request: Request) -> Response:
         """A page of records without their details; `next` and `previous` are addresses."""
         asked = QuerySerializer(data=request.query_params)

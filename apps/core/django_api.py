@@ -13,6 +13,7 @@ from rest_framework.exceptions import APIException, NotFound, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import Serializer
+from rest_framework.views import APIView
 from rest_framework.viewsets import GenericViewSet
 from typing_extensions import override
 
@@ -25,6 +26,18 @@ class Conflict(APIException):
 
     status_code = status.HTTP_409_CONFLICT
     default_code = "conflict"
+
+
+class NothingView(APIView):
+    """Every address of the API that no room has: a stranger learns that they must sign in, and no more."""
+
+    schema = None
+
+    @override
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """401 for strangers, else 404, whatever the method."""
+        super().initial(request, *args, **kwargs)
+        raise NotFound()
 
 
 class StrictSerializer(Serializer[Any]):

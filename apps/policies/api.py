@@ -5,6 +5,8 @@ from typing import Any, ClassVar
 
 from django.db.models import QuerySet
 from django.urls import re_path
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -122,6 +124,7 @@ class KindsView(RoleView):
 
     roles: ClassVar = {"GET": READERS}
 
+    @extend_schema(responses=OpenApiTypes.OBJECT)
     def get(self, request: Request) -> Response:
         """Every kind that the editor offers."""
         offered = {name: kind for name, kind in KINDS.items() if kind.OFFERED}

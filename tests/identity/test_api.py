@@ -175,3 +175,18 @@ def test_superusers_see_all_organisations(acme: House, other: House) -> None:
     Person.objects.filter(pk=person.pk).update(is_superuser=True)
     seen = {row["organisation_id"] for row in acme.client(Role.ADMIN).get("/api/people").json()["results"]}
     assert seen == {acme.id, other.id}
+
+
+class TestAddressesThatNobodyHas:
+    @pytest.mark.parametrize(
+        "address", ["/api", "/api/", "/api/nothing", "/api/providers/a/b/c", "/api/.env"]
+    )
+    @pytest.mark.parametrize("method", ["get", "post", "put", "patch", "delete", "options"])
+    def test_a_stranger_gets_401_and_a_person_404(self, acme: House, address: str, method: str) -> None:
+        stranger = getattr(APIClient(), method)(address)
+        person = getattr(acme.client(None), method)(address)
+        assert stranger.status_code == 401
+        assert stranger["www-authenticate"].startswith("Bearer")
+        assert stranger.json()["status"] == 401
+        assert person.status_code == 404
+        assert person["content-type"] == "application/problem+json"
