@@ -47,7 +47,7 @@ types: $(STAMPS)/dev ## check types
 
 contracts: $(STAMPS)/dev ## check imports, migrations and the other agreements
 	@$(BIN)/lint-imports
-	@$(BIN)/python manage.py makemigrations --check --dry-run
+	@$(BIN)/python manage.py makemigrations --check --dry-run --settings tests.contracts.offline
 	@$(BIN)/python -m pytest tests/contracts $(ARGS)
 
 bench: $(STAMPS)/dev ## measure the gateway and print ratios
