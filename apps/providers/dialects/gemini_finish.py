@@ -48,7 +48,7 @@ def block_text(body: Mapping[str, Any]) -> str:
 
 def finish_text(candidate: Mapping[str, Any]) -> str:
     """What is said about an answer that was held back or failed; empty for others."""
-    reason = candidate.get("finishReason") or ""
+    reason = str(candidate.get("finishReason") or "")
     if reason in WHOLE or reason in LENGTH or not reason:
         return ""
     return str(candidate.get("finishMessage") or f"The provider ended the answer: {reason}.")

@@ -26,10 +26,20 @@ def camel_name(name: str) -> str:
     return first + "".join(word.capitalize() for word in rest)
 
 
+def word(given: Any) -> str:
+    """A text that should be one of some words; what is no text is none of them."""
+    return given if isinstance(given, str) else ""
+
+
 def camel(given: Any, param: str) -> Mapping[str, Any]:
     """An object with its own names (not those within) in Google's published spelling and its nulls left out."""
     if not isinstance(given, dict):
         raise InvalidError(param, "must be an object")
+    for name, value in given.items():
+        if value is None or "_" in name:
+            break
+    else:
+        return given
     found: Object = {}
     for name, value in given.items():
         if value is None:

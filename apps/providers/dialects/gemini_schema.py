@@ -7,7 +7,7 @@ Only this way round: towards Gemini, JSON Schema goes as it is (`parametersJsonS
 from collections.abc import Mapping
 from typing import Any
 
-from apps.providers.dialects.gemini_parts import camel_name
+from apps.providers.dialects.gemini_parts import camel_name, word
 
 Schema = dict[str, Any]
 
@@ -58,30 +58,30 @@ def to_json_schema(schema: Mapping[str, Any], depth: int = 0) -> Schema:
     return found
 
 
-def closed(schema: Mapping[str, Any]) -> Schema:
+def closed(schema: Mapping[str, Any], depth: int = 0) -> Schema:
     """The same schema without properties that it does not name: whatever it lets through, the given one does too."""
-    return {name: _closed_member(name, value) for name, value in _sealed(schema).items()}
+    if depth > _DEEPEST:
+        return dict(schema)
+    return {name: _closed_member(name, value, depth + 1) for name, value in _sealed(schema).items()}
 
 
-def strict_ready(schema: Any, *, root: bool = True) -> bool:
+def strict_ready(schema: Any, depth: int = 0) -> bool:
     """Whether providers that hold a model to a schema strictly take this one (OpenAI's rules for `strict`)."""
-    if not isinstance(schema, dict) or not schema.keys() <= _STRICT:
+    if depth > _DEEPEST or not isinstance(schema, dict) or not schema.keys() <= _STRICT:
         return False
-    if root and schema.get("type") != "object":
+    if depth == 0 and schema.get("type") != "object":
         return False
-    if schema.get("format", "date") not in _STRICT_FORMATS:
+    if "format" in schema and word(schema["format"]) not in _STRICT_FORMATS:
         return False
     properties = schema.get("properties")
     if (properties is not None or schema.get("type") == "object") and not _all_required(schema):
         return False
-    parts = [
-        *(properties or {}).values(),
-        *(schema.get("$defs") or {}).values(),
-        *(schema.get("anyOf") or ()),
-    ]
+    parts = [*_values(properties), *_values(schema.get("$defs"))]
+    if "anyOf" in schema:
+        parts += schema["anyOf"] if isinstance(schema["anyOf"], list) else [None]
     if "items" in schema:
         parts.append(schema["items"])
-    return all(strict_ready(part, root=False) for part in parts)
+    return all(strict_ready(part, depth + 1) for part in parts)
 
 
 def _type(value: Any) -> str:
@@ -124,7 +124,7 @@ def _order(found: Schema, schema: Mapping[str, Any]) -> None:
     order = schema.get("propertyOrdering") or schema.get("property_ordering")
     properties = found.get("properties")
     if isinstance(order, list) and properties:
-        first = {name: properties[name] for name in order if name in properties}
+        first = {name: properties[name] for name in order if isinstance(name, str) and name in properties}
         found["properties"] = {**first, **properties}
 
 
@@ -146,12 +146,18 @@ def _sealed(schema: Mapping[str, Any]) -> Mapping[str, Any]:
     return {**schema, "additionalProperties": False}
 
 
-def _closed_member(name: str, value: Any) -> Any:
+def _values(given: Any) -> list[Any]:
+    return list(given.values()) if isinstance(given, dict) else []
+
+
+def _closed_member(name: str, value: Any, depth: int) -> Any:
     if name in {"properties", "$defs"} and isinstance(value, Mapping):
-        return {key: closed(part) if isinstance(part, Mapping) else part for key, part in value.items()}
+        return {
+            key: closed(part, depth) if isinstance(part, Mapping) else part for key, part in value.items()
+        }
     if name == "anyOf" and isinstance(value, list):
-        return [closed(part) if isinstance(part, Mapping) else part for part in value]
-    return closed(value) if name == "items" and isinstance(value, Mapping) else value
+        return [closed(part, depth) if isinstance(part, Mapping) else part for part in value]
+    return closed(value, depth) if name == "items" and isinstance(value, Mapping) else value
 
 
 def _all_required(schema: Mapping[str, Any]) -> bool:
@@ -159,5 +165,7 @@ def _all_required(schema: Mapping[str, Any]) -> bool:
     return (
         isinstance(properties, dict)
         and schema.get("additionalProperties") is False
-        and set(properties) == set(required if isinstance(required, list) else ())
+        and isinstance(required, list)
+        and all(name in required for name in properties)
+        and len(required) == len(properties)
     )

@@ -48,7 +48,7 @@ def thinking_of(effort: str, model: str) -> dict[str, Any] | None:
 def effort_of(config: Mapping[str, Any]) -> str:
     """The word of effort for a `thinkingConfig`; empty where the model decides. ValueError when it says nonsense."""
     level, budget = config.get("thinkingLevel"), config.get("thinkingBudget")
-    if level not in {None, "", "THINKING_LEVEL_UNSPECIFIED"}:
+    if level not in (None, "", "THINKING_LEVEL_UNSPECIFIED"):
         effort = _OF_LEVEL.get(str(level).upper())
         if effort is None:
             raise ValueError("is no level of thinking")

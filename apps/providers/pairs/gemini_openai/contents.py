@@ -17,6 +17,7 @@ from apps.providers.dialects.gemini_parts import (
     objects,
     parts_of,
     standard_base64,
+    word,
 )
 from apps.providers.pairs.pair import Ask, InvalidError, Object
 
@@ -66,7 +67,7 @@ class History:
                 self._ask.cannot(f"{path}.{name}", "is not a field that an OpenAI model can be told")
             if role == "model":
                 self._model(content, path)
-            elif role in {"user", "function", "tool"}:
+            elif word(role) in {"user", "function", "tool"}:
                 self._user(content, path)
             else:
                 raise InvalidError(f"{path}.role", "must be user or model")
@@ -192,9 +193,9 @@ class History:
         given = part.get("mediaResolution")
         level = given.get("level", _UNSPECIFIED) if isinstance(given, dict) else given
         if level not in (None, _UNSPECIFIED):
-            if level not in _DETAILS:
+            if word(level) not in _DETAILS:
                 self._ask.cannot(f"{path}.mediaResolution", "can only be low or high for an OpenAI model")
-            detail = _DETAILS.get(str(level), detail)
+            detail = _DETAILS.get(word(level), detail)
         image = {"url": url, "detail": detail} if detail else {"url": url}
         return {"type": "image_url", "image_url": image}
 

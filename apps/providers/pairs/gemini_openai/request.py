@@ -4,7 +4,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from apps.providers.dialects.gemini_parts import camel, objects, system_texts
+from apps.providers.dialects.gemini_parts import camel, objects, system_texts, word
 from apps.providers.dialects.gemini_schema import closed, strict_ready, to_json_schema
 from apps.providers.dialects.gemini_thinking import effort_of
 from apps.providers.pairs.gemini_openai.contents import History
@@ -160,15 +160,15 @@ def _detail(config: Mapping[str, Any], ask: Ask) -> str:
     value = config.get("mediaResolution")
     if value in (None, "MEDIA_RESOLUTION_UNSPECIFIED"):
         return ""
-    if value not in _DETAILS:
+    if word(value) not in _DETAILS:
         ask.cannot("generationConfig.mediaResolution", "can only be low or high for an OpenAI model")
-    return _DETAILS.get(str(value), "")
+    return _DETAILS.get(word(value), "")
 
 
 def _format(body: Object, config: Mapping[str, Any], ask: Ask) -> None:
     mime = config.get("responseMimeType", _PLAIN)
     name = next((name for name in ("responseSchema", "responseJsonSchema") if name in config), None)
-    if mime not in {_PLAIN, _JSON}:
+    if mime not in (_PLAIN, _JSON):
         ask.cannot(
             "generationConfig.responseMimeType", f"can only be {_PLAIN} or {_JSON} for an OpenAI model"
         )
@@ -205,7 +205,7 @@ def _held_to(schema: Object) -> Object:
 
 def _safety(value: Any, ask: Ask) -> None:
     for path, setting in objects(value, "safetySettings"):
-        if setting.get("threshold", "HARM_BLOCK_THRESHOLD_UNSPECIFIED") not in _NO_FILTER:
+        if word(setting.get("threshold", "HARM_BLOCK_THRESHOLD_UNSPECIFIED")) not in _NO_FILTER:
             ask.cannot(f"{path}.threshold", "cannot be kept: OpenAI's API has no filter to be set")
 
 

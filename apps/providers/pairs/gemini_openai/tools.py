@@ -38,6 +38,8 @@ def _function(declaration: Mapping[str, Any], path: str, ask: Ask) -> Object | N
     function: Object = {"name": name}
     for field, value in declaration.items():
         if field == "description":
+            if not isinstance(value, str):
+                raise InvalidError(f"{path}.description", "must be a text")
             function["description"] = value
         elif field in {"parameters", "parametersJsonSchema"}:
             function["parameters"] = _parameters(field, value, f"{path}.{field}")

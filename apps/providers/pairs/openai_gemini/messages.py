@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from apps.providers.dialects.gemini_parts import NO_SIGNATURE, file_data, from_data_url
+from apps.providers.dialects.gemini_parts import NO_SIGNATURE, file_data, from_data_url, word
 from apps.providers.dialects.gemini_thinking import takes_levels
 from apps.providers.pairs.pair import Ask, InvalidError, Object
 
@@ -103,11 +103,11 @@ class History:
         return [self._text(part, where) for where, part in _parts(content, path)]
 
     def _text(self, part: Mapping[str, Any], path: str) -> str:
-        kind = part.get("type")
+        kind = word(part.get("type"))
         text = part.get(kind) if kind in {"text", "refusal"} else None
         if not isinstance(text, str):
             raise InvalidError(path, "must be a part of text")
-        self._check(part, frozenset({"type", str(kind)}), path)
+        self._check(part, frozenset({"type", kind}), path)
         return text
 
     def _user_parts(self, content: Any, path: str) -> Iterator[Object]:
@@ -115,7 +115,7 @@ class History:
             yield {"text": content}
             return
         for where, part in _parts(content, path):
-            kind = part.get("type")
+            kind = word(part.get("type"))
             if kind == "text":
                 yield {"text": self._text(part, where)}
                 continue
@@ -130,14 +130,14 @@ class History:
         url, detail = given.get("url"), given.get("detail") or "auto"
         if not isinstance(url, str) or not url:
             raise InvalidError(f"{path}.url", "must be a URL")
-        if detail not in {"auto", "low", "high", "original"}:
+        if word(detail) not in {"auto", "low", "high", "original"}:
             raise InvalidError(f"{path}.detail", "must be auto, low, high or original")
         self._details.setdefault(detail, f"{path}.detail")
         self._check(given, frozenset({"url", "detail"}), path)
         return _media(url, f"{path}.url")
 
     def _audio(self, given: Object, path: str) -> Object | None:
-        data, form = given.get("data"), given.get("format")
+        data, form = given.get("data"), word(given.get("format"))
         if not isinstance(data, str) or form not in _AUDIO:
             raise InvalidError(path, "must hold base64 `data` in the `format` wav or mp3")
         return {"inlineData": {"mimeType": _AUDIO[form], "data": data}}
@@ -164,12 +164,11 @@ class History:
         if isinstance(message.get("refusal"), str):
             texts.append(message["refusal"])
         parts += [{"text": text} for text in texts if text]
-        for number, image in enumerate(message.get("images") or ()):
-            where = f"{path}.images[{number}].image_url"
-            given = image.get("image_url") if isinstance(image, dict) else None
+        for where, image in _parts(message.get("images") or [], f"{path}.images"):
+            given = image.get("image_url")
             if not isinstance(given, dict) or not isinstance(given.get("url"), str):
-                raise InvalidError(where, "must be an object with a `url`")
-            parts.append(_media(given["url"], f"{where}.url"))
+                raise InvalidError(f"{where}.image_url", "must be an object with a `url`")
+            parts.append(_media(given["url"], f"{where}.image_url.url"))
         if signature := _signature(message):
             if not parts or parts[-1].get("thought"):
                 parts.append({"text": ""})

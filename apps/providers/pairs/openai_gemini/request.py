@@ -4,7 +4,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from apps.providers.dialects.gemini_parts import camel
+from apps.providers.dialects.gemini_parts import camel, word
 from apps.providers.dialects.gemini_thinking import EFFORTS, takes_levels, thinking_of
 from apps.providers.pairs.openai_gemini.messages import History
 from apps.providers.pairs.openai_gemini.tools import function_tools, tool_config
@@ -154,7 +154,7 @@ def _thinking(draft: Draft, effort: Any, told: Any) -> None:
         draft.ask.cannot(f"{path}.thinking_level", "needs a model of Gemini 3 or later")
         del config["thinkingLevel"]
     if effort is not None:
-        if effort not in EFFORTS:
+        if word(effort) not in EFFORTS:
             raise InvalidError("reasoning_effort", f"must be one of {', '.join(sorted(EFFORTS))}")
         thinking = thinking_of(effort, model)
         if thinking is None:
@@ -168,7 +168,7 @@ def _thinking(draft: Draft, effort: Any, told: Any) -> None:
 
 
 def _format(draft: Draft, value: Any) -> None:
-    kind = value.get("type") if isinstance(value, dict) else None
+    kind = word(value.get("type")) if isinstance(value, dict) else ""
     if kind not in {"text", "json_object", "json_schema"}:
         raise InvalidError("response_format.type", "must be text, json_object or json_schema")
     if kind == "text":
@@ -187,7 +187,7 @@ def _format(draft: Draft, value: Any) -> None:
 
 
 def _tier(draft: Draft, value: Any) -> None:
-    if value in _TIERS:
+    if word(value) in _TIERS:
         draft.body["serviceTier"] = _TIERS[value]
     elif value != "auto":
         draft.ask.cannot("service_tier", "is not a tier that Google sells")

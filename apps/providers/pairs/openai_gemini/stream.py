@@ -83,9 +83,10 @@ class Chunks:
                 choice.text.append(text)
             if delta:
                 found.append(self._chunk(index, delta))
+            if logprobs is not None and "content" in delta:
+                found[-1]["choices"][0]["logprobs"], logprobs = logprobs, None
         if logprobs is not None:
-            if not found or found[-1]["choices"][0]["index"] != index:
-                found.append(self._chunk(index, {}))
+            found.append(self._chunk(index, {}))
             found[-1]["choices"][0]["logprobs"] = logprobs
         if candidate.get("finishReason"):
             choice.reason = str(candidate["finishReason"])

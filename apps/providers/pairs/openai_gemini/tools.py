@@ -4,6 +4,7 @@
 import re
 from typing import Any
 
+from apps.providers.dialects.gemini_parts import word
 from apps.providers.pairs.pair import Ask, InvalidError, Object
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]{0,127}\Z")
@@ -44,6 +45,8 @@ def _declaration(function: Any, path: str, ask: Ask) -> Object | None:
         if value is None or name in {"name", "strict"}:
             continue
         if name == "description":
+            if not isinstance(value, str):
+                raise InvalidError(f"{path}.description", "must be a text")
             declaration["description"] = value
         elif name == "parameters":
             if not isinstance(value, dict):
@@ -88,7 +91,7 @@ def _allowed(given: Any) -> Object:
     path = "tool_choice.allowed_tools"
     if not isinstance(given, dict) or not isinstance(given.get("tools"), list):
         raise InvalidError(path, "must be an object with `tools`")
-    if given.get("mode") not in {"auto", "required"}:
+    if word(given.get("mode")) not in {"auto", "required"}:
         raise InvalidError(f"{path}.mode", "must be auto or required")
     names = [_named(tool, f"{path}.tools[{number}]") for number, tool in enumerate(given["tools"])]
     # The one mode that leaves the model free to talk and still narrows its functions.
