@@ -151,6 +151,9 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True):
     input_tokens: int = 0
     output_tokens: int = 0
     cached_tokens: int = 0
+    # All counts that the provider gave, as apps/providers/usage.py writes them, and the service tier it served.
+    usage: dict[str, Any] = {}
+    service_tier: str = ""
     usage_source: UsageSource = UsageSource.NONE
     cost: Decimal = Decimal(0)
     charged: int = 0

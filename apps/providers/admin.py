@@ -12,8 +12,11 @@ from typing_extensions import override
 from apps.changes.admin_scope import OrganisationAdmin
 from apps.identity.domain import Role
 from apps.providers import services
+from apps.providers.admin_prices import PriceAdmin, PriceCorrectionAdmin
 from apps.providers.domain import DIALECTS
 from apps.providers.models import Model, Provider
+
+__all__ = ["ModelAdmin", "PriceAdmin", "PriceCorrectionAdmin", "ProviderAdmin"]
 
 READERS = (Role.COMPLIANCE, Role.AUDITOR)
 
@@ -95,6 +98,8 @@ class ModelForm(forms.ModelForm):  # type: ignore[type-arg]
             "output_rate",
             "cached_rate",
             "request_rate",
+            "catalogue_provider",
+            "catalogue_model",
             "default",
             "enabled",
         )

@@ -12,7 +12,7 @@ from apps.changes.access import RolePermission, actor_of_request, scope_of
 from apps.core import limits, money
 from apps.core.django_api import RowsView, StrictSerializer, row_urls
 from apps.identity.domain import Role
-from apps.providers import selectors, services
+from apps.providers import api_prices, selectors, services
 from apps.providers.domain import DEFAULT_OUTPUT_CAP, DIALECTS
 from apps.providers.models import Model, Provider
 
@@ -77,6 +77,18 @@ class ModelSerializer(StrictSerializer):
     output_rate = Rate(default=None, allow_null=True)
     cached_rate = Rate(default=None, allow_null=True)
     request_rate = Rate(default=0)
+    catalogue_provider = serializers.CharField(
+        max_length=80,
+        default="",
+        allow_blank=True,
+        help_text="Whose published prices count without own rates.",
+    )
+    catalogue_model = serializers.CharField(
+        max_length=200,
+        default="",
+        allow_blank=True,
+        help_text="Left empty, the name of the model is looked up.",
+    )
     price_version = serializers.IntegerField(read_only=True)
     default = serializers.BooleanField(default=False)
     enabled = serializers.BooleanField(default=True)
@@ -140,4 +152,8 @@ class ModelsView(RowsView):
         services.delete_model(actor=actor_of_request(request), model_id=row_id)
 
 
-urlpatterns = [*row_urls("providers", ProvidersView), *row_urls("models", ModelsView)]
+urlpatterns = [
+    *row_urls("providers", ProvidersView),
+    *row_urls("models", ModelsView),
+    *api_prices.urlpatterns,
+]

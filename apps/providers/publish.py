@@ -3,15 +3,16 @@
 
 import base64
 from collections.abc import Iterable, Iterator
-from decimal import Decimal
 
 from apps.changes.publish import Published, register
-from apps.core import ids
+from apps.core import clock, ids
 from apps.core.django_rows import rows_of
 from apps.core.tenancy import EVERYONE
 from apps.core.values import encode
 from apps.providers import domain
 from apps.providers.models import Model, Provider
+from apps.providers.pricing import split
+from apps.providers.selectors_prices import PriceBook
 
 
 def provider_value(row: Provider) -> domain.Provider:
@@ -32,8 +33,10 @@ def provider_value(row: Provider) -> domain.Provider:
     )
 
 
-def model_value(row: Model) -> domain.Model:
-    """The value of a model."""
+def model_value(row: Model, book: PriceBook | None = None) -> domain.Model:
+    """The value of a model; a price book of its organisation saves look-ups where many are made."""
+    prices = (book or PriceBook(row.organisation_id)).timeline(row)
+    now, later = split(prices, clock.now_ms())
     return domain.Model(
         id=row.id,
         organisation_id=row.organisation_id,
@@ -41,7 +44,8 @@ def model_value(row: Model) -> domain.Model:
         kind=row.kind,
         output_cap=row.output_cap,
         context=row.context,
-        rates=_rates(row),
+        rates=now,
+        later=later,
         default=row.default,
         enabled=row.enabled,
         created_ms=ids.milliseconds(row.id),
@@ -67,30 +71,17 @@ def load_model(model_id: str) -> Published | None:
 
 def load_models() -> Iterable[Published]:
     """The current values of all models."""
-    return (_published(model_value(row)) for row in rows_of(Model, EVERYONE).order_by("id").iterator())
+    book: PriceBook | None = None
+    for row in rows_of(Model, EVERYONE).order_by("organisation_id", "id").iterator():
+        if book is None or book.organisation_id != row.organisation_id:
+            book = PriceBook(row.organisation_id)
+        yield _published(model_value(row, book))
 
 
 def register_rooms() -> None:
     """Let the rooms of the snapshot be loaded from here."""
     register("providers", load_provider, load_providers)
     register("models", load_model, load_models)
-
-
-def _rates(row: Model) -> domain.Rates | None:
-    if row.input_rate is None or row.output_rate is None:
-        return None
-    return domain.Rates(
-        version=str(row.price_version),
-        input=_short(row.input_rate),
-        output=_short(row.output_rate),
-        cache_read=None if row.cached_rate is None else _short(row.cached_rate),
-        request=_short(row.request_rate),
-    )
-
-
-def _short(rate: Decimal) -> Decimal:
-    """The same amount without needless zeros."""
-    return rate.normalize()
 
 
 def _published(value: domain.Provider | domain.Model) -> Published:

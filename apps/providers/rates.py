@@ -151,10 +151,13 @@ def upper_bound(
 
 
 def in_effect(rates: Rates | None, later: tuple[Rates, ...], at_ms: int) -> Rates | None:
-    """The set of prices of a moment: the last of `later` (oldest first) that has begun, else `rates`."""
+    """The set of prices of a moment: the last of `later` (oldest first) that has begun, else `rates`.
+
+    A set without a version says that from its moment on no price is known.
+    """
     for upcoming in reversed(later):
         if upcoming.from_ms <= at_ms:
-            return upcoming
+            return upcoming if upcoming.version else None
     return rates
 
 

@@ -17,6 +17,7 @@ from apps.core.django_rows import delete_checked, rows_of, save_checked, scope
 from apps.core.keyring import Purpose
 from apps.identity.domain import Role, require
 from apps.providers.address import clean_base_url, same_server
+from apps.providers.catalogue import catalogue
 from apps.providers.domain import DIALECTS
 from apps.providers.models import Model, Provider
 
@@ -51,6 +52,8 @@ class ModelFields(TypedDict, total=False):
     output_rate: Decimal | None
     cached_rate: Decimal | None
     request_rate: Decimal
+    catalogue_provider: str
+    catalogue_model: str
     default: bool
     enabled: bool
 
@@ -152,6 +155,8 @@ def model_facts(model: Model) -> dict[str, Any]:
         "kind": model.kind,
         "output_cap": model.output_cap,
         "context": model.context,
+        "catalogue_provider": model.catalogue_provider,
+        "catalogue_model": model.catalogue_model,
         "price_version": model.price_version,
         "default": model.default,
         "enabled": model.enabled,
@@ -207,8 +212,27 @@ def _set_model(model: Model, fields: ModelFields) -> None:
     if model.kind not in KINDS:
         raise ValidationError({"kind": _("Choose one of: %s.") % ", ".join(KINDS)})
     model.clean_fields(exclude=("id", "organisation_id"))
+    _check_catalogue(model)
     if rates != [_amount(getattr(model, name)) for name in _RATES]:
         model.price_version += 1
+
+
+def _check_catalogue(model: Model) -> None:
+    """A link to the catalogue leads somewhere; the model's own name stands where it names none."""
+    book = catalogue()
+    if not model.catalogue_provider:
+        if model.catalogue_model:
+            raise ValidationError({"catalogue_provider": _("Name the provider in the price catalogue too.")})
+        return
+    source = book.source(model.catalogue_provider)
+    if source is None:
+        raise ValidationError({"catalogue_provider": _("The price catalogue has no such provider.")})
+    model.catalogue_provider = source.provider
+    if book.find(source.provider, model.catalogue_model or model.name) is None:
+        raise ValidationError(
+            {"catalogue_model": _("The price catalogue has no such model of %s.") % source.name}
+        )
+    model.catalogue_digest = book.meta.digest
 
 
 def _save_model(model: Model) -> None:

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Prices from the catalogue, what overrides them, and corrections of records."""
 
-import apps.core.clock
 import django.core.validators
 import django.db.models.deletion
 from django.db import migrations, models
+
+import apps.core.clock
 
 
 class Migration(migrations.Migration):
