@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Signing in with e-mail address and password; guessing is slow for an account, an address, and the two together."""
+"""Where a password is asked for; guessing is slow for an account, an address, and the two together."""
 
 import hashlib
 from collections.abc import Iterator
@@ -8,17 +8,19 @@ from datetime import timedelta
 from typing import Any
 
 from django import forms
-from django.contrib.auth.forms import AuthenticationForm
+from django.contrib.auth.forms import AuthenticationForm, PasswordChangeForm
 from django.core.exceptions import ValidationError
 from django.db import connection
 from django.db.models import F
 from django.db.models.functions import Greatest
+from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 from typing_extensions import override
 
 from apps.core import clock
-from apps.identity.models import SignInFailure
+from apps.identity import services
+from apps.identity.models import Person, SignInFailure
 
 WINDOW = timedelta(minutes=15)
 # Tries in vain per window: one account from one address, one account, one address.
@@ -126,3 +128,28 @@ class AdminSignInForm(SignInForm):
         super().confirm_login_allowed(user)
         if not user.is_staff:
             raise ValidationError(self.error_messages["not_staff"], code="not_staff")
+
+
+class OwnPasswordForm(PasswordChangeForm):
+    """A new password for oneself; the old one cannot be guessed here either, say from a desk left unlocked."""
+
+    required_css_class = "required"
+
+    def __init__(self, user: Person, *args: Any, request: HttpRequest, **kwargs: Any) -> None:
+        super().__init__(user, *args, **kwargs)
+        self.request = request
+
+    @override
+    def clean_old_password(self) -> str:
+        """Check the old password, unless there were too many tries."""
+        with one_try(self.user.email, self.request.META.get("REMOTE_ADDR", "")):
+            return super().clean_old_password()
+
+    @override
+    def save(self, commit: bool = True) -> Person:
+        """Set it by the service, which writes the change log; the person's other sessions end."""
+        services.set_password(
+            actor=self.user.actor(), person_id=self.user.pk, password=self.cleaned_data["new_password1"]
+        )
+        self.user.refresh_from_db(fields=["password"])
+        return self.user

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Signing in: by e-mail address, with a fresh session, and slowly for those who guess."""
 
+import base64
 import threading
 from datetime import timedelta
 
@@ -10,6 +11,7 @@ from django.core.exceptions import ValidationError
 from django.db import connections
 from django.test import Client, RequestFactory
 
+from apps.changes.selectors import changes
 from apps.core import clock
 from apps.identity import services, signin
 from apps.identity.domain import Role, system
@@ -121,6 +123,47 @@ def test_many_addresses_against_one_account_and_one_address_against_many_are_cou
     for number in range(3):
         attempt("wrong", email=f"p{number}@acme.example")
     assert "Too many" in attempt(GOOD)
+
+
+def change_password(client: Client, old: str, new: str = GOOD + " 2") -> str:
+    """The page after asking for a new password; nothing when it was set."""
+    fields = {"old_password": old, "new_password1": new, "new_password2": new}
+    answer = client.post("/admin/password_change/", fields)
+    return "" if answer.status_code == 302 else answer.content.decode()
+
+
+def test_the_old_password_cannot_be_guessed_from_within_a_session(ada: Person) -> None:
+    client = Client()
+    client.force_login(ada)
+    for _ in range(LIMITS["both"]):
+        assert "Too many" not in change_password(client, "wrong")
+    assert "Too many failed sign-ins" in change_password(client, GOOD)
+    ada.refresh_from_db()
+    assert ada.check_password(GOOD)
+
+
+def test_a_person_changes_their_password_on_the_record_and_stays_signed_in(ada: Person) -> None:
+    client, elsewhere = Client(), Client()
+    client.force_login(ada)
+    elsewhere.force_login(ada)
+    assert change_password(client, GOOD) == ""
+    assert client.get("/admin/").status_code == 200
+    assert elsewhere.get("/admin/").status_code == 302
+    assert attempt(GOOD + " 2") == ""
+    assert changes(ada.organisation_id, verb="person.password_set", actor=ada.pk).count() == 1
+
+
+def test_a_stranger_is_sent_to_sign_in_before_a_password_is_changed() -> None:
+    assert Client().get("/admin/password_change/")["location"].startswith("/admin/login/")
+
+
+@pytest.mark.parametrize(
+    ("address", "status"), [("/api/providers", 401), ("/admin/", 302), ("/traces", 302), ("/", 302)]
+)
+def test_no_door_takes_a_password_in_a_header(ada: Person, address: str, status: int) -> None:
+    credential = base64.b64encode(f"{ADA}:{GOOD}".encode()).decode()
+    answer = Client().get(address, headers={"authorization": f"Basic {credential}"})
+    assert answer.status_code == status
 
 
 def test_old_counts_do_not_pile_up(ada: Person) -> None:
