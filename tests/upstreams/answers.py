@@ -106,7 +106,11 @@ def whole(script: Script, asked: Asked, text: str) -> bytes:
     message: dict[str, Any] = {"role": "assistant", "content": text}
     finish = script.finish
     if found := plan.calls(script, asked.facts) if script.tools else []:
-        message = {"role": "assistant", "content": None, "tool_calls": [_tool_call(call) for call in found]}
+        message = {
+            "role": "assistant",
+            "content": script.text or None,
+            "tool_calls": [_tool_call(call) for call in found],
+        }
         finish = "tool_calls"
     if script.refuse:
         message = {"role": "assistant", "content": None, "refusal": plan.REFUSAL}
@@ -184,11 +188,11 @@ def events(script: Script, asked: Asked, text: str) -> Iterator[bytes]:
 def _deltas(script: Script, found: list[Call], text: str) -> Iterator[dict[str, Any]]:
     if script.refuse:
         yield from ({"refusal": piece} for piece in plan.cut(plan.REFUSAL, 8))
-    elif found:
-        for call in found:
-            yield from _tool_deltas(call)
-    else:
+        return
+    if not found or script.text:
         yield from ({"content": piece} for piece in plan.pieces(script, text))
+    for call in found:
+        yield from _tool_deltas(call)
 
 
 def frame(script: Script, value: dict[str, Any] | str) -> bytes:

@@ -23,11 +23,17 @@ class Upstream:
     port: int
     pid: int
     log: Path
+    base: str = "/v1"
+
+    @property
+    def root(self) -> str:
+        """The address without a path."""
+        return f"http://127.0.0.1:{self.port}"
 
     @property
     def url(self) -> str:
         """The base address a provider is set up with."""
-        return f"http://127.0.0.1:{self.port}/v1"
+        return f"{self.root}{self.base}"
 
     def stats(self) -> dict[str, int]:
         """Open connections, requests, completed answers."""
@@ -43,9 +49,22 @@ class Upstream:
 
 
 @contextmanager
-def running(log: Path, *, port: int = 0, tls: tuple[Path, Path] | None = None) -> Iterator[Upstream]:
-    """Start an upstream, hand it over, stop it; `tls` is a certificate and its key as PEM files."""
-    argv = [sys.executable, "-m", "tests.upstreams.openai_server", "--port", str(port), "--log", str(log)]
+def running(
+    log: Path,
+    *,
+    server: str = "openai",
+    port: int = 0,
+    tls: tuple[Path, Path] | None = None,
+    strict: bool = False,
+    bodies: bool = False,
+) -> Iterator[Upstream]:
+    """Start an upstream, hand it over, stop it.
+
+    `server` is openai, anthropic or gemini; `strict` makes the first one as strict as the others are; with `bodies`
+    the log has what arrived; `tls` is a certificate and its key as PEM files.
+    """
+    argv = [sys.executable, "-m", f"tests.upstreams.{server}_server", "--port", str(port), "--log", str(log)]
+    argv += ["--strict"] * (strict and server == "openai") + ["--bodies"] * bodies
     if tls is not None:
         argv += ["--certificate", str(tls[0]), "--key", str(tls[1])]
     process = subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, text=True)
@@ -54,7 +73,7 @@ def running(log: Path, *, port: int = 0, tls: tuple[Path, Path] | None = None) -
         line = process.stdout.readline()
         if not line.startswith("listening "):
             raise RuntimeError(f"the upstream did not start: {line!r}")
-        yield Upstream(int(line.split()[1]), process.pid, log)
+        yield Upstream(int(line.split()[1]), process.pid, log, "/v1beta" if server == "gemini" else "/v1")
     finally:
         stop(process, signal.SIGTERM, 10)  # type: ignore[arg-type]
         assert process.stdout is not None
