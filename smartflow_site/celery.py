@@ -18,6 +18,7 @@ TIMETABLE: tuple[tuple[str, float], ...] = (
     ("apps.audit.tasks.ensure_partitions", 3600.0),
     ("apps.approvals.tasks.expire", 30.0),
     ("apps.notify.tasks.deliver", 5.0),
+    ("apps.providers.tasks.publish_catalogue", 3600.0),
 )
 
 app = Celery("smartflow")
