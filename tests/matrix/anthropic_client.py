@@ -6,7 +6,7 @@ from typing import Any
 
 import anthropic
 
-from tests.matrix.seen import Call, Endpoint, FailedError, Question, Seen, Turn, Usage
+from tests.matrix.seen import PLAIN, Call, Endpoint, FailedError, Question, Seen, Turn, Usage
 
 _BUDGET = 2000
 
@@ -19,7 +19,12 @@ class AnthropicClient:
 
     def ask(self, endpoint: Endpoint, question: Question) -> Seen:
         """One answer as JSON."""
-        with anthropic.Anthropic(base_url=endpoint.root, api_key=endpoint.key, max_retries=0) as client:
+        with anthropic.Anthropic(
+            base_url=endpoint.root,
+            api_key=endpoint.key,
+            max_retries=0,
+            http_client=anthropic.DefaultHttpxClient(verify=PLAIN),
+        ) as client:
             try:
                 return _seen(client.messages.create(**fields(endpoint, question)))
             except anthropic.APIError as fault:
@@ -29,7 +34,10 @@ class AnthropicClient:
         """One answer as a stream."""
         before, kinds = "", []
         async with anthropic.AsyncAnthropic(
-            base_url=endpoint.root, api_key=endpoint.key, max_retries=0
+            base_url=endpoint.root,
+            api_key=endpoint.key,
+            max_retries=0,
+            http_client=anthropic.DefaultAsyncHttpxClient(verify=PLAIN),
         ) as client:
             try:
                 async with client.messages.stream(**fields(endpoint, question)) as stream:

@@ -3,7 +3,6 @@
 
 import hashlib
 import json
-from base64 import b64encode
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -202,7 +201,7 @@ async def vision(cell: Cell) -> None:
     """An image arrives byte for byte: the provider answers its type and a digest."""
     seen = await cell.ask(Question("What is this? [[see=1]]", image=PIXEL))
 
-    digest = hashlib.sha256(b64encode(PIXEL)).hexdigest()[:12]
+    digest = hashlib.sha256(PIXEL).hexdigest()[:12]
     assert seen.text == f"image/png {digest}"
 
 
@@ -253,7 +252,9 @@ async def refusal(cell: Cell) -> None:
 
     own = cell.provider == "openai" and cell.client.name == "openai"
     assert seen.stop == ("stop" if own else cell.stop("refusal"))
-    assert plan.REFUSAL in seen.refusal
+    # Google's client does not read `finishMessage`.
+    if cell.client.name != "google-genai":
+        assert plan.REFUSAL in seen.refusal
 
 
 async def length(cell: Cell) -> None:
@@ -282,7 +283,9 @@ async def usage(cell: Cell) -> None:
 
 async def small_pieces(cell: Cell) -> None:
     """Bytes that come one by one, with CRLF and comments between them, are the same answer."""
-    seen = await cell.ask(Question("Grüezi [[drip=1;crlf=1;comments=1;text=Grüezi%20mitenand%20🏔;split=1]]"))
+    # Google sends no comments, and its client cannot read them: a gateway must keep them from it.
+    comments = "" if cell.direct and cell.provider == "gemini" else ";comments=1"
+    seen = await cell.ask(Question(f"Grüezi [[drip=1;crlf=1{comments};text=Grüezi%20mitenand%20🏔;split=1]]"))
 
     assert seen.text == "Grüezi mitenand 🏔"
     assert seen.stop == cell.stop("end")

@@ -4,10 +4,11 @@
 import base64
 from typing import Any
 
+import httpx
 from google import genai
 from google.genai import errors, types
 
-from tests.matrix.seen import Call, Endpoint, FailedError, Question, Seen, Turn, Usage
+from tests.matrix.seen import PLAIN, Call, Endpoint, FailedError, Question, Seen, Turn, Usage
 
 _MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY"}
 
@@ -20,7 +21,7 @@ class GeminiClient:
 
     def ask(self, endpoint: Endpoint, question: Question) -> Seen:
         """One answer as JSON."""
-        with _client(endpoint, question) as client:
+        with httpx.Client(verify=PLAIN) as http, _client(endpoint, question, httpx_client=http) as client:
             try:
                 answer = client.models.generate_content(**_fields(endpoint, question))
             except errors.APIError as fault:
@@ -30,21 +31,24 @@ class GeminiClient:
     async def stream(self, endpoint: Endpoint, question: Question) -> Seen:
         """One answer as a stream."""
         chunks: list[types.GenerateContentResponse] = []
-        client = _client(endpoint, question)
-        try:
-            async for chunk in await client.aio.models.generate_content_stream(**_fields(endpoint, question)):
-                chunks.append(chunk)  # noqa: PERF401
-        except errors.APIError as fault:
-            before = "".join(part.text or "" for chunk in chunks for part in _parts(chunk, 0))
-            raise failed(fault, before) from fault
-        finally:
-            await client.aio.aclose()
-            client.close()
+        async with httpx.AsyncClient(verify=PLAIN) as http:
+            client = _client(endpoint, question, httpx_async_client=http)
+            try:
+                async for chunk in await client.aio.models.generate_content_stream(
+                    **_fields(endpoint, question)
+                ):
+                    chunks.append(chunk)  # noqa: PERF401
+            except errors.APIError as fault:
+                before = "".join(part.text or "" for chunk in chunks for part in _parts(chunk, 0))
+                raise failed(fault, before) from fault
+            except httpx.TransportError as fault:
+                before = "".join(part.text or "" for chunk in chunks for part in _parts(chunk, 0))
+                raise FailedError(type(fault).__name__, 0, str(fault), before=before) from fault
         return _seen(chunks)
 
 
-def _client(endpoint: Endpoint, question: Question) -> genai.Client:
-    options = types.HttpOptions(base_url=endpoint.root, extra_body=question.extra or None)
+def _client(endpoint: Endpoint, question: Question, **http: Any) -> genai.Client:
+    options = types.HttpOptions(base_url=endpoint.root, extra_body=question.extra or None, **http)
     return genai.Client(api_key=endpoint.key, vertexai=False, http_options=options)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import openai
 from openai.types.chat import ChatCompletionMessage
 
-from tests.matrix.seen import Call, Endpoint, FailedError, Question, Seen, Turn, Usage
+from tests.matrix.seen import PLAIN, Call, Endpoint, FailedError, Question, Seen, Turn, Usage
 
 
 class OpenAIClient:
@@ -19,7 +19,12 @@ class OpenAIClient:
 
     def ask(self, endpoint: Endpoint, question: Question) -> Seen:
         """One answer as JSON."""
-        with openai.OpenAI(base_url=f"{endpoint.root}/v1", api_key=endpoint.key, max_retries=0) as client:
+        with openai.OpenAI(
+            base_url=f"{endpoint.root}/v1",
+            api_key=endpoint.key,
+            max_retries=0,
+            http_client=openai.DefaultHttpxClient(verify=PLAIN),
+        ) as client:
             try:
                 answer = client.chat.completions.create(**fields(endpoint, question))
             except openai.APIError as fault:
@@ -33,7 +38,10 @@ class OpenAIClient:
         finish, usage, asked = "", None, fields(endpoint, question)
         asked |= {"stream": True, "stream_options": {"include_usage": True}}
         async with openai.AsyncOpenAI(
-            base_url=f"{endpoint.root}/v1", api_key=endpoint.key, max_retries=0
+            base_url=f"{endpoint.root}/v1",
+            api_key=endpoint.key,
+            max_retries=0,
+            http_client=openai.DefaultAsyncHttpxClient(verify=PLAIN),
         ) as client:
             try:
                 async for chunk in await client.chat.completions.create(**asked):

@@ -23,9 +23,8 @@ Part = dict[str, Any]
 class Asked:
     """One request as an upstream sees it; its model is in the path."""
 
-    def __init__(self, raw: bytes, model: str) -> None:
-        self.raw, self.model = raw, model
-        self.body: dict[str, Any] = json.loads(raw)
+    def __init__(self, raw: bytes, body: dict[str, Any], model: str) -> None:
+        self.raw, self.body, self.model = raw, body, model
         self.config: dict[str, Any] = self.body.get("generationConfig") or {}
         self.n = int(self.config.get("candidateCount") or 1)
         self.prompt = next(filter(None, map(_user_text, reversed(self.body["contents"]))), "")
@@ -200,9 +199,8 @@ def count(asked: Asked) -> bytes:
     return json.dumps({"totalTokens": math.ceil(len(asked.raw) / 4)}).encode()
 
 
-def vectors(raw: bytes) -> bytes:
+def vectors(body: dict[str, Any]) -> bytes:
     """One embedding, or one for each of a batch."""
-    body = json.loads(raw)
     if "requests" in body:
         return json.dumps({"embeddings": [_vector(item) for item in body["requests"]]}).encode()
     return json.dumps({"embedding": _vector(body)}).encode()

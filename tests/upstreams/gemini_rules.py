@@ -65,15 +65,15 @@ def target(path: str) -> tuple[str, str]:
     return found[1], found[2]
 
 
-def admit(request: Request) -> None:
-    """RejectedError where Gemini would not answer with 200."""
+def admit(request: Request) -> Body:
+    """The body under the names of the reference; RejectedError where Gemini would not answer with 200."""
     if not request.headers.get("x-goog-api-key") and not request.query.get("key"):
         text = "Method doesn't allow unregistered callers (callers without established identity)."
         raise RejectedError(text, status=403)
     if request.path.endswith("/models"):
-        return
+        return {}
     model, method = target(request.path)
-    body = rules.read(request.body)
+    body: Body = rules.camel("gemini", METHODS[method], rules.read(request.body))
     try:
         fault = rules.first_fault("gemini", METHODS[method], body)
         if fault is not None:
@@ -85,6 +85,7 @@ def admit(request: Request) -> None:
     except RejectedError as rejected:
         rejected.model = model
         raise
+    return body
 
 
 def _said(fault: Fault) -> str:

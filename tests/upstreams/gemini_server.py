@@ -28,13 +28,13 @@ class Gemini:
             return Reply(status=404, body=rules.error(404, str(fault)), problem=str(fault))
 
     def _answered(self, request: Request) -> Reply:
-        rules.admit(request)
+        body = rules.admit(request)
         if request.path.endswith("/models"):
             return Reply(body=answers.models())
         model, method = rules.target(request.path)
         if rules.METHODS[method] in ("embed", "batch_embed"):
-            return Reply(model=model, body=answers.vectors(request.body))
-        asked = answers.Asked(request.body, model)
+            return Reply(model=model, body=answers.vectors(body))
+        asked = answers.Asked(request.body, body, model)
         script = script_of(model, asked.prompt)
         stream = method == "streamGenerateContent"
         # When to come back is said in the body, never in a header.

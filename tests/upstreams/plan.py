@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What an upstream says, before any dialect puts it into words: text, thinking, tool calls, usage."""
 
+import base64
 import hashlib
 import itertools
 import json
@@ -145,5 +146,6 @@ def cut(text: str, size: int) -> Iterator[str]:
 
 
 def sight(kind: str, data: str) -> str:
-    """How an answer names an image or a document: its type and a digest of its bytes as they were sent."""
-    return f"{kind} {hashlib.sha256(data.encode()).hexdigest()[:12]}"
+    """How an answer names an image or a document: its type and a digest of its bytes, in either alphabet of base64."""
+    found = base64.b64decode(data.replace("-", "+").replace("_", "/") + "==")
+    return f"{kind} {hashlib.sha256(found).hexdigest()[:12]}"

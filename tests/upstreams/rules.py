@@ -4,6 +4,7 @@
 import functools
 import json
 import pathlib
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -63,6 +64,43 @@ def first_fault(provider: str, request: str, body: Any) -> Fault | None:
     """The first departure of a body from a pinned schema; of a union the branch that the body means counts."""
     errors = sorted(_validator(provider, request).iter_errors(body), key=lambda e: [str(p) for p in e.path])
     return _fault(_meant(errors[0])) if errors else None
+
+
+def camel(provider: str, request: str, body: Any) -> Any:
+    """The body with its fields under the names of the schema: protocol buffers in JSON may be written in snake case."""
+    pinned = _pinned(provider)
+    return _renamed(pinned["requests"][request], body, pinned["$defs"])
+
+
+def _renamed(schema: Any, value: Any, defs: dict[str, Any]) -> Any:
+    schema = _resolved(schema, defs)
+    if isinstance(value, list):
+        return [_renamed(schema.get("items", {}), item, defs) for item in value]
+    if not isinstance(value, dict):
+        return value
+    known, others = schema.get("properties"), schema.get("additionalProperties")
+    if known is None:
+        return {
+            n: _renamed(others, item, defs) if isinstance(others, dict) else item for n, item in value.items()
+        }
+    made: dict[str, Any] = {}
+    for name, item in value.items():
+        told = re.sub(r"_([a-z])", lambda found: found[1].upper(), name)
+        name = told if name not in known and told in known else name  # noqa: PLW2901
+        made[name] = _renamed(known.get(name, {}), item, defs)
+    return made
+
+
+def _resolved(schema: Any, defs: dict[str, Any]) -> dict[str, Any]:
+    """The schema behind references and "or null"."""
+    while True:
+        if "$ref" in schema:
+            schema = defs[schema["$ref"].rpartition("/")[2]]
+        elif "anyOf" in schema:
+            schema = schema["anyOf"][0]
+        else:
+            found: dict[str, Any] = schema
+            return found
 
 
 def _meant(error: ValidationError) -> ValidationError:
