@@ -23,11 +23,12 @@ from apps.providers.pairs.pair import Ask, Object
 class _Block:
     """A block that is being told: its kind, and what has come of it."""
 
-    __slots__ = ("given", "index", "kind", "parts", "signature", "start")
+    __slots__ = ("citations", "given", "index", "kind", "parts", "signature", "start")
 
     def __init__(self, kind: str, index: int, start: int, given: Object) -> None:
         self.kind, self.index, self.start, self.given = kind, index, start, given
         self.parts: list[str] = []
+        self.citations: list[Object] = list(given.get("citations") or ())
         self.signature: str = given.get("signature") or ""
 
 
@@ -104,9 +105,9 @@ class Stream:
         if kind == "thinking_delta":
             return [self._reasoning(block, delta["thinking"])]
         if kind == "signature_delta":
-            block.signature += delta["signature"]
+            block.signature = delta["signature"]
         elif kind == "citations_delta":
-            return self._citation(block, delta["citation"])
+            block.citations.append(delta["citation"])
         return []
 
     def _end_block(self, event: Mapping[str, Any]) -> list[Object]:
@@ -116,7 +117,7 @@ class Stream:
         if block.kind == "thinking":
             words = "".join(block.parts)
             return [self._thought({"type": "thinking", "thinking": words, "signature": block.signature})]
-        return []
+        return [self._citation(block, citation) for citation in block.citations]
 
     def _stop(self, event: Mapping[str, Any]) -> list[Object]:
         self._usage = anthropic_usage.merged(self._usage, event.get("usage"))
@@ -158,13 +159,14 @@ class Stream:
         self._thoughts += 1
         return self._chunk({"thinking_blocks": [{"index": self._thoughts - 1, **block}]})
 
-    def _citation(self, block: _Block, citation: Mapping[str, Any]) -> list[Object]:
+    def _citation(self, block: _Block, citation: Mapping[str, Any]) -> Object:
+        """A source of the whole block: it may have come before the text that it belongs to."""
         found = annotation(citation, block.start, self._length)
         if found is None:
             self._others += 1
-            return [self._chunk({"citations": [{"index": self._others - 1, **citation}]})]
+            return self._chunk({"citations": [{"index": self._others - 1, **citation}]})
         self._sources += 1
-        return [self._chunk({"annotations": [{"index": self._sources - 1, **found}]})]
+        return self._chunk({"annotations": [{"index": self._sources - 1, **found}]})
 
     def _chunk(self, delta: Object, finish: str | None = None) -> Object:
         choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
