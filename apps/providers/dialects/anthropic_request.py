@@ -8,7 +8,7 @@ from apps.providers.pairs.pair import InvalidError
 
 Object = dict[str, Any]
 
-_ROLES = frozenset({"user", "assistant", "system"})
+_ROLES = ("user", "assistant", "system")
 
 
 def checked_object(value: Any, path: str) -> Object:
