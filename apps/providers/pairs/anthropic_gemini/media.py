@@ -68,7 +68,7 @@ def _content(holder: Mapping[str, Any], path: str, ask: Ask) -> list[Object]:
 def _source(source: Mapping[str, Any], path: str, types: frozenset[str], ask: Ask) -> list[Object]:
     kind = source.get("type")
     if kind == "base64":
-        media_type = source.get("media_type")
+        media_type = checked_text(source.get("media_type"), f"{path}.media_type")
         if media_type not in types:
             raise InvalidError(f"{path}.media_type", f"has to be {', '.join(sorted(types))}")
         data = checked_text(source.get("data"), f"{path}.data")

@@ -26,6 +26,7 @@ _FIELDS = frozenset(
     }
 )  # fmt: skip
 _MOST_STOPS = 5
+_EFFORTS = ("low", "medium", "high", "xhigh", "max")
 _LEAST_BUDGET = 1024
 # Gemini 2.5 Pro thinks with no fewer tokens.
 _LEAST_OF_PRO = 128
@@ -114,7 +115,7 @@ def _thinking(fields: Mapping[str, Any], ask: Ask) -> Object:
     output = _output(fields)
     only(output, {"effort", "format"}, "output_config", ask)
     effort = output.get("effort")
-    if effort is not None and effort not in gemini_thinking.EFFORTS - {"none", "minimal"}:
+    if effort is not None and effort not in _EFFORTS:
         raise InvalidError("output_config.effort", "has to be low, medium, high, xhigh or max")
     given = fields.get("thinking")
     thinking = {} if given is None else checked_object(given, "thinking")
@@ -160,7 +161,7 @@ def _budget(thinking: Mapping[str, Any], fields: Mapping[str, Any], ask: Ask) ->
 
 def _shown(thinking: Mapping[str, Any]) -> bool:
     display = thinking.get("display")
-    if display not in {None, "summarized", "omitted"}:
+    if display not in (None, "summarized", "omitted"):
         raise InvalidError("thinking.display", "has to be summarized or omitted")
     return bool(display != "omitted")
 
@@ -169,10 +170,10 @@ def _service(body: Object, fields: Mapping[str, Any], ask: Ask) -> None:
     tier = fields.get("service_tier")
     if tier == "standard_only":
         body["serviceTier"] = "standard"
-    elif tier not in {None, "auto"}:
+    elif tier not in (None, "auto"):
         raise InvalidError("service_tier", "has to be auto or standard_only")
     speed = fields.get("speed")
     if speed == "fast":
         ask.cannot("speed", "is fast, which Gemini has no mode for")
-    elif speed not in {None, "standard"}:
+    elif speed not in (None, "standard"):
         raise InvalidError("speed", "has to be standard or fast")

@@ -8,6 +8,7 @@ from apps.providers.dialects import gemini_finish, signatures
 from apps.providers.dialects.anthropic_blocks import clean_id
 from apps.providers.dialects.anthropic_message import Writer, refusal
 from apps.providers.dialects.anthropic_message import usage as usage_object
+from apps.providers.dialects.gemini_parts import word
 from apps.providers.dialects.gemini_usage import count, read_usage
 from apps.providers.pairs.pair import Ask, Object
 
@@ -46,7 +47,7 @@ class Events:
         usage = _usage(self._told)
         if self._searches:
             usage["server_tool_use"] = {"web_search_requests": self._searches, "web_fetch_requests": 0}
-        reason = self._finish.get("finishReason")
+        reason = word(self._finish.get("finishReason"))
         if reason in gemini_finish.WHOLE:
             events += self._writer.stop("tool_use" if self._calls else "end_turn", usage)
         elif reason in gemini_finish.LENGTH:

@@ -43,14 +43,14 @@ def count_of(body: Mapping[str, Any]) -> Object:
     return {"totalTokens": tokens}
 
 
-def finish(message: Mapping[str, Any], *, json_object: bool = False) -> Object:
+def finish(message: Mapping[str, Any]) -> Object:
     """The candidate that says why the answer ended; a reason that is not known yet is never a whole answer."""
     reason = message.get("stop_reason")
     found: Object = {"index": 0, "finishReason": _FINISH.get(reason or "", "OTHER")}
     details = message.get("stop_details")
     text = details.get("explanation") if isinstance(details, Mapping) else None
     said = text or _MESSAGES.get(reason or "")
-    return {**found, "finishMessage": said} if said and not json_object else found
+    return {**found, "finishMessage": said} if said else found
 
 
 def usage_of(raw: Mapping[str, Any]) -> Object:
@@ -64,7 +64,6 @@ class Parts:
 
     def __init__(self) -> None:
         self.pending: list[Object] = []
-        self.json_object = False
         # Sources by address, the texts they stand behind, and what was searched for.
         self._sources: dict[str, Object] = {}
         self._supports: list[Object] = []
@@ -136,7 +135,6 @@ class Parts:
 
     def _call(self, block: Mapping[str, Any]) -> list[Object]:
         if block["name"] == JSON_TOOL:
-            self.json_object = True
             return self.text(arguments(block["input"]))
         call = {"id": block["id"], "name": block["name"], "args": block["input"]}
         return [{"functionCall": call, **self._signed()}]
@@ -158,7 +156,7 @@ def _response(body: Mapping[str, Any], ask: Ask) -> Object:
     made = Parts()
     parts = [part for block in body["content"] for part in made.block(block)]
     parts += made.rest()
-    candidate = finish(body, json_object=made.json_object)
+    candidate = finish(body)
     if parts or candidate["finishReason"] in {"STOP", "MAX_TOKENS"}:
         candidate["content"] = {"role": "model", "parts": parts or [{"text": ""}]}
     candidate |= made.sources()

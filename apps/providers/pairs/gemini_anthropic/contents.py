@@ -6,6 +6,7 @@ from typing import Any
 
 from apps.providers.dialects import anthropic_blocks as blocks
 from apps.providers.dialects import signatures
+from apps.providers.dialects.anthropic_thinking import goes_on
 from apps.providers.dialects.gemini_parts import Calls, camel, objects, parts_of
 from apps.providers.pairs.fields import only
 from apps.providers.pairs.gemini_anthropic import media
@@ -38,6 +39,7 @@ class Contents:
 
     def read(self, given: Mapping[str, Any]) -> None:
         """Take in all contents; at least one has to say something."""
+        path = "contents"
         for path, content in objects(given.get("contents"), "contents"):
             only(content, {"role", "parts"}, path, self._ask)
             role = _ROLES.get(as_text(content.get("role", ""), f"{path}.role"))
@@ -49,6 +51,11 @@ class Contents:
             for where, part in parts_of(content, path):
                 self._part(part, where)
         self._leave()
+        if self._role == "assistant" and not goes_on(self._ask.upstream_model) and self.turns.messages:
+            self._ask.cannot(
+                path, "ends with words of the model, which this model of Anthropic's does not go on with"
+            )
+            self.turns.messages.pop()
         if not self.turns.messages:
             raise InvalidError("contents", "must hold at least one content that is not empty")
 

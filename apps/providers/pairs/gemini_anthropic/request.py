@@ -40,10 +40,10 @@ _NEUTRAL: dict[str, tuple[tuple[Any, ...], str]] = {
     "enableEnhancedCivicAnswers": ((False,), "is not offered by Anthropic"),
     "audioTimestamp": ((False,), "is not offered by Anthropic"),
 }
-_LENIENT = frozenset({"OFF", "BLOCK_NONE", "HARM_BLOCK_THRESHOLD_UNSPECIFIED"})
+_LENIENT = ("OFF", "BLOCK_NONE", "HARM_BLOCK_THRESHOLD_UNSPECIFIED")
 _TIERS = {"standard": "standard_only", "priority": "auto"}
-# From these on: temperature and top_p exclude each other; there is no sampling to set at all.
-_ONE_OF_TWO, _NO_SAMPLING = (4, 1), (4, 7)
+# From this version on temperature and top_p exclude each other.
+_ONE_OF_TWO = (4, 1)
 _OBJECT_TOOL: Object = {
     "name": blocks.JSON_TOOL,
     "description": "Gives the whole answer as one JSON object, in the form that the conversation asks for.",
@@ -106,18 +106,20 @@ def _body(given: Mapping[str, Any], config: Mapping[str, Any], most: int, ask: A
 def _sample(config: Mapping[str, Any], body: Object, ask: Ask) -> None:
     """Sampling: Anthropic's temperature ends at 1, thinking allows hardly any, and newest models none."""
     version = anthropic_thinking.version(ask.upstream_model) or (0, 0)
-    thinks = thinking.is_on(body)
+    samples, thinks = anthropic_thinking.samples(ask.upstream_model), thinking.is_on(body)
     for name, said, most in (("temperature", "temperature", 2), ("topP", "top_p", 1)):
         if name not in config:
             continue
         path = f"{_CONFIG}.{name}"
         value = as_number(config[name], path, 0, most)
-        if version >= _NO_SAMPLING:
-            if value != 1:
-                ask.cannot(path, "is not taken by this model of Anthropic's")
+        if value == 1:
+            # What Anthropic does where nothing is said.
+            continue
+        if not samples:
+            ask.cannot(path, "is not taken by this model of Anthropic's")
         elif value > 1:
             ask.cannot(path, "has to be 1 or less at Anthropic")
-        elif thinks and (value != 1 if name == "temperature" else value < 0.95):
+        elif thinks and (name == "temperature" or value < 0.95):
             ask.cannot(path, "cannot be set while Anthropic thinks")
         elif "temperature" in body and version >= _ONE_OF_TWO:
             ask.cannot(path, "cannot be set together with temperature at Anthropic")
@@ -126,7 +128,7 @@ def _sample(config: Mapping[str, Any], body: Object, ask: Ask) -> None:
     if "topK" in config:
         path = f"{_CONFIG}.topK"
         value = as_whole(config["topK"], path, 0)
-        if version >= _NO_SAMPLING:
+        if not samples:
             ask.cannot(path, "is not taken by this model of Anthropic's")
         elif thinks:
             ask.cannot(path, "cannot be set while Anthropic thinks")
@@ -140,7 +142,7 @@ def _format(body: Object, config: Mapping[str, Any], ask: Ask) -> None:
     schema = config.get(name)
     if mime == "text/plain" and schema is None:
         return
-    if mime not in {"text/plain", "application/json"}:
+    if mime not in ("text/plain", "application/json"):
         ask.cannot(f"{_CONFIG}.responseMimeType", f"is {mime!r}, a form that Anthropic cannot be held to")
     elif schema is not None:
         found = _schema(schema, f"{_CONFIG}.{name}", openapi=name == "responseSchema")

@@ -41,9 +41,9 @@ class Chunks:
         if self._delta is None or not self._delta.get("stop_reason"):
             raise ValueError("the stream ended without a stop reason")
         self._over = True
-        candidate = finish(self._delta, json_object=self._parts.json_object)
+        candidate = finish(self._delta)
         rest = self._parts.rest()
-        if rest or candidate["finishReason"] == "STOP" or candidate["finishReason"] == "MAX_TOKENS":
+        if rest or candidate["finishReason"] in {"STOP", "MAX_TOKENS"}:
             candidate["content"] = {"role": "model", "parts": rest or [{"text": ""}]}
         candidate |= self._parts.sources()
         return [{**self._head, "candidates": [candidate], "usageMetadata": usage_of(self._usage)}]
@@ -76,7 +76,6 @@ class Chunks:
             return self._told([{"text": delta["thinking"], "thought": True}] if delta["thinking"] else [])
         if kind == "input_json_delta":
             if self._block.get("name") == JSON_TOOL:
-                self._parts.json_object = True
                 return self._told(self._parts.text(delta["partial_json"]))
             self._words.append(delta["partial_json"])
         elif kind == "signature_delta":

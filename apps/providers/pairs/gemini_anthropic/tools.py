@@ -61,7 +61,7 @@ def _declared(value: Any, path: str, ask: Ask) -> list[tuple[str, Mapping[str, A
     found = list(objects(value, f"{path}.functionDeclarations"))
     for where, one in found:
         only(one, _DECLARATION, where, ask)
-        if one.get("behavior", "BLOCKING") not in {"BLOCKING", "UNSPECIFIED"}:
+        if one.get("behavior", "BLOCKING") not in ("BLOCKING", "UNSPECIFIED"):
             ask.cannot(f"{where}.behavior", "must be BLOCKING: Anthropic waits for every result")
     return found
 

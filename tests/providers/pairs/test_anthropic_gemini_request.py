@@ -1,0 +1,417 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Requests of Anthropic clients as Gemini gets them: each is held against Gemini's pinned schema and rules."""
+
+import json
+from typing import Any
+
+import pytest
+
+from apps.providers.dialects import signatures
+from apps.providers.pairs.anthropic_gemini import PAIR
+from apps.providers.pairs.pair import Ask, InexpressibleError, InvalidError
+from tests.upstreams import gemini_rules, plan
+from tests.upstreams.wire import Request
+
+Body = dict[str, Any]
+NEW, OLD = "gemini-3.1-pro", "gemini-2.5-flash"
+# The one signature that the upstream takes for its own.
+SIGNATURE = plan.SIGNATURE
+PNG = {"type": "base64", "media_type": "image/png", "data": "iVBORw0KGgo="}
+
+
+def ask(model: str = NEW, **more: Any) -> Ask:
+    return Ask(model="public", upstream_model=model, request_id="req-1", **more)
+
+
+def given(content: Any = "Hello", **more: Any) -> Body:
+    return {"model": "public", "max_tokens": 500, "messages": [{"role": "user", "content": content}], **more}
+
+
+def sent(fields: Body, model: str = NEW, **more: Any) -> Body:
+    before = json.dumps(fields)
+    body = PAIR.request(fields, ask(model, **more))
+    assert json.dumps(fields) == before
+    admitted(body, model)
+    return body
+
+
+def admitted(body: Body, model: str, method: str = "generateContent") -> None:
+    """Fails where Gemini would not take the body."""
+    path = f"/v1beta/models/{model}:{method}"
+    headers = {"x-goog-api-key": "key", "content-type": "application/json"}
+    gemini_rules.admit(Request("POST", path, {}, headers, json.dumps(body).encode()))
+
+
+def config(**more: Any) -> Body:
+    found: Body = sent(given(**more)).get("generationConfig", {})
+    return found
+
+
+def tool(name: str = "weather", **more: Any) -> Body:
+    return {
+        "name": name,
+        "input_schema": {"type": "object", "properties": {"city": {"type": "string"}}},
+        **more,
+    }
+
+
+def test_settings_of_the_answer_have_their_place() -> None:
+    body = sent(
+        given(temperature=0.5, top_p=0.9, top_k=3, stop_sequences=["END"], system="Be brief.", stream=True)
+    )
+    assert body == {
+        "contents": [{"role": "user", "parts": [{"text": "Hello"}]}],
+        "systemInstruction": {"parts": [{"text": "Be brief."}]},
+        "generationConfig": {
+            "maxOutputTokens": 500, "temperature": 0.5, "topP": 0.9, "topK": 3, "stopSequences": ["END"],
+        },
+    }  # fmt: skip
+
+
+def test_cache_hints_and_who_asks_are_let_go_without_an_error() -> None:
+    cache = {"type": "ephemeral", "ttl": "1h"}
+    body = sent(
+        given(
+            [{"type": "text", "text": "Hello", "cache_control": cache}],
+            system=[{"type": "text", "text": "Be brief.", "cache_control": cache}],
+            tools=[tool(cache_control=cache, eager_input_streaming=True, allowed_callers=["direct"])],
+            cache_control=cache,
+            metadata={"user_id": "u"},
+            service_tier="auto",
+            speed="standard",
+        )
+    )
+    assert "cache" not in json.dumps(body)
+    assert body["systemInstruction"] == {"parts": [{"text": "Be brief."}]}
+
+
+def test_tools_keep_their_schemas_as_they_are() -> None:
+    body = sent(given(tools=[tool(description="Tells it.", type="custom"), tool("time")]))
+    schema = tool()["input_schema"]
+    assert body["tools"] == [
+        {
+            "functionDeclarations": [
+                {"name": "weather", "description": "Tells it.", "parametersJsonSchema": schema},
+                {"name": "time", "parametersJsonSchema": schema},
+            ]
+        }
+    ]
+    assert "toolConfig" not in body
+
+
+@pytest.mark.parametrize(
+    ("choice", "wanted"),
+    [
+        ({"type": "auto"}, {"mode": "AUTO"}),
+        ({"type": "any", "disable_parallel_tool_use": False}, {"mode": "ANY"}),
+        ({"type": "none"}, {"mode": "NONE"}),
+        ({"type": "tool", "name": "weather"}, {"mode": "ANY", "allowedFunctionNames": ["weather"]}),
+    ],
+)
+def test_every_choice_of_tools_has_a_mode(choice: Body, wanted: Body) -> None:
+    body = sent(given(tools=[tool(), tool("time")], tool_choice=choice))
+    assert body["toolConfig"] == {"functionCallingConfig": wanted}
+
+
+def test_strict_tools_are_held_to_their_schemas() -> None:
+    body = sent(given(tools=[tool(strict=True)]))
+    assert body["toolConfig"] == {"functionCallingConfig": {"mode": "VALIDATED"}}
+
+
+def test_a_web_search_alone_is_googles() -> None:
+    body = sent(given(tools=[{"type": "web_search_20250305", "name": "web_search"}]))
+    assert body["tools"] == [{"googleSearch": {}}]
+
+
+def test_results_find_the_names_of_their_calls_and_keep_order() -> None:
+    calls = [
+        {"type": "tool_use", "id": "toolu_1", "name": "weather", "input": {"city": "Bern"}},
+        {"type": "tool_use", "id": "toolu_2", "name": "time", "input": {}},
+    ]
+    results = [
+        {"type": "tool_result", "tool_use_id": "toolu_2", "content": "noon"},
+        {"type": "tool_result", "tool_use_id": "toolu_1", "is_error": True, "content": [{"type": "text", "text": "no"}]},
+        {"type": "text", "text": "And now?"},
+    ]  # fmt: skip
+    turns = [
+        {"role": "user", "content": "Hello"},
+        {"role": "assistant", "content": [{"type": "text", "text": "I look."}, *calls]},
+        {"role": "user", "content": results},
+    ]
+    body = sent(given(messages=turns), OLD)
+    assert body["contents"][1:] == [
+        {
+            "role": "model",
+            "parts": [
+                {"text": "I look."},
+                {"functionCall": {"id": "toolu_1", "name": "weather", "args": {"city": "Bern"}}},
+                {"functionCall": {"id": "toolu_2", "name": "time", "args": {}}},
+            ],
+        },
+        {
+            "role": "user",
+            "parts": [
+                {"functionResponse": {"id": "toolu_2", "name": "time", "response": {"output": "noon"}}},
+                {"functionResponse": {"id": "toolu_1", "name": "weather", "response": {"error": "no"}}},
+                {"text": "And now?"},
+            ],
+        },
+    ]
+
+
+def called(*before: Body, model: str = NEW, content: Any = "noon") -> list[Body]:
+    """What goes to Gemini for a history with one call, blocks before it, and its result."""
+    call = {"type": "tool_use", "id": "toolu_1", "name": "time", "input": {}}
+    turns = [
+        {"role": "user", "content": "Hello"},
+        {"role": "assistant", "content": [*before, call]},
+        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "toolu_1", "content": content}]},
+    ]
+    found: list[Body] = sent(given(messages=turns), model)["contents"]
+    return found
+
+
+def test_results_of_several_parts_keep_them_all() -> None:
+    content = [
+        {"type": "text", "text": "one"},
+        {"type": "text", "text": "two"},
+        {"type": "image", "source": PNG},
+    ]
+    data = {"inlineData": {"mimeType": "image/png", "data": PNG["data"]}}
+    new = called(content=content)[2]["parts"]
+    assert new[0]["functionResponse"]["response"] == {"output": ["one", "two"]}
+    assert new[0]["functionResponse"]["parts"] == [data]
+    old = called(content=content, model=OLD)[2]["parts"]
+    assert "parts" not in old[0]["functionResponse"]
+    assert old[1] == data
+
+
+def test_a_lost_signature_is_replaced_where_gemini_insists() -> None:
+    assert called()[1]["parts"][0]["thoughtSignature"] == "skip_thought_signature_validator"
+    assert "thoughtSignature" not in called(model=OLD)[1]["parts"][0]
+
+
+def test_a_carried_signature_is_back_on_its_call() -> None:
+    carried = {"type": "thinking", "thinking": "Hm.", "signature": signatures.from_gemini(SIGNATURE, "next")}
+    thought, call = called(carried)[1]["parts"]
+    assert thought == {"text": "Hm.", "thought": True}
+    assert call["thoughtSignature"] == SIGNATURE
+
+
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        {"type": "thinking", "thinking": "Hm.", "signature": "EqQBCgIYAhIM1gbcDa9GJwZA2b3hGgxB"},
+        {"type": "thinking", "thinking": "Hm.", "signature": "unsigned"},
+        {"type": "redacted_thinking", "data": "EmwKAhgB"},
+    ],
+)
+def test_thinking_of_others_never_reaches_gemini(foreign: Body) -> None:
+    text = json.dumps(called(foreign))
+    assert "Hm." not in text
+    assert "Em" not in text
+
+
+@pytest.mark.parametrize(
+    ("source", "parts"),
+    [
+        (PNG, [{"inlineData": {"mimeType": "image/png", "data": PNG["data"]}}]),
+        ({"type": "url", "url": "https://a.example/b.webp"},
+         [{"fileData": {"fileUri": "https://a.example/b.webp", "mimeType": "image/webp"}}]),
+        ({"type": "url", "url": "https://a.example/b"}, [{"fileData": {"fileUri": "https://a.example/b"}}]),
+    ],
+)  # fmt: skip
+def test_images_go_as_data_or_address(source: Body, parts: list[Body]) -> None:
+    assert sent(given([{"type": "image", "source": source}]))["contents"][0]["parts"] == parts
+
+
+@pytest.mark.parametrize(
+    ("block", "parts"),
+    [
+        ({"source": {"type": "base64", "media_type": "application/pdf", "data": "JVBERi0="}, "title": "Plan"},
+         [{"text": "Plan"}, {"inlineData": {"mimeType": "application/pdf", "data": "JVBERi0="}}]),
+        ({"source": {"type": "url", "url": "https://a.example/b"}},
+         [{"fileData": {"fileUri": "https://a.example/b", "mimeType": "application/pdf"}}]),
+        ({"source": {"type": "text", "media_type": "text/plain", "data": "Words"}, "context": "A letter"},
+         [{"text": "A letter"}, {"text": "Words"}]),
+        ({"source": {"type": "content", "content": [{"type": "text", "text": "Words"}, {"type": "image", "source": PNG}]}},
+         [{"text": "Words"}, {"inlineData": {"mimeType": "image/png", "data": PNG["data"]}}]),
+    ],
+)  # fmt: skip
+def test_documents_go_with_what_stands_above_them(block: Body, parts: list[Body]) -> None:
+    assert sent(given([{"type": "document", **block}]))["contents"][0]["parts"] == parts
+
+
+def test_search_results_go_as_text() -> None:
+    block = {"type": "search_result", "source": "https://a.example", "title": "A", "content": [{"type": "text", "text": "B"}]}  # fmt: skip
+    texts = [part["text"] for part in sent(given([block]))["contents"][0]["parts"]]
+    assert texts == ["A", "https://a.example", "B"]
+
+
+SCHEMA = {"type": "object", "properties": {"a": {"type": ["string", "null"]}}, "additionalProperties": False}
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"output_config": {"format": {"type": "json_schema", "schema": SCHEMA}}},
+        {"output_format": {"type": "json_schema", "schema": SCHEMA}},
+    ],
+)
+def test_a_schema_of_the_answer_goes_as_it_is(fields: Body) -> None:
+    found = config(**fields)
+    assert (found["responseMimeType"], found["responseJsonSchema"]) == ("application/json", SCHEMA)
+
+
+@pytest.mark.parametrize(
+    ("model", "fields", "wanted"),
+    [
+        (OLD, {"thinking": {"type": "enabled", "budget_tokens": 2000}}, {"thinkingBudget": 2000, "includeThoughts": True}),
+        (OLD, {"thinking": {"type": "enabled", "budget_tokens": 2000, "display": "omitted"}},
+         {"thinkingBudget": 2000, "includeThoughts": False}),
+        (OLD, {"thinking": {"type": "disabled"}}, {"thinkingBudget": 0}),
+        ("gemini-2.5-pro", {"thinking": {"type": "disabled"}}, {"thinkingBudget": 128}),
+        (OLD, {"thinking": {"type": "adaptive"}}, {"includeThoughts": True}),
+        (OLD, {"output_config": {"effort": "medium"}}, {"thinkingBudget": 8192}),
+        (NEW, {"thinking": {"type": "enabled", "budget_tokens": 2000}}, {"thinkingLevel": "MEDIUM", "includeThoughts": True}),
+        (NEW, {"thinking": {"type": "disabled"}}, {"thinkingLevel": "LOW"}),
+        (NEW, {"thinking": {"type": "adaptive"}, "output_config": {"effort": "high"}},
+         {"thinkingLevel": "HIGH", "includeThoughts": True}),
+        (NEW, {"output_config": {"effort": "low"}}, {"thinkingLevel": "LOW"}),
+    ],
+)  # fmt: skip
+def test_thinking_goes_by_budget_or_level(model: str, fields: Body, wanted: Body) -> None:
+    body = sent(given(**fields, max_tokens=4000), model)
+    assert body["generationConfig"]["thinkingConfig"] == wanted
+
+
+def test_a_system_message_at_the_beginning_joins_the_system_prompt() -> None:
+    turns = [{"role": "system", "content": "Be kind."}, {"role": "user", "content": "Hello"}]
+    body = sent(given(messages=turns, system="Be brief."))
+    assert body["systemInstruction"]["parts"] == [{"text": "Be brief."}, {"text": "Be kind."}]
+
+
+def test_neighbours_of_one_role_are_one_content() -> None:
+    turns = [{"role": "user", "content": "a"}, {"role": "user", "content": [{"type": "text", "text": "b"}]}]
+    assert sent(given(messages=turns))["contents"] == [
+        {"role": "user", "parts": [{"text": "a"}, {"text": "b"}]}
+    ]
+
+
+def message(*blocks: Body, role: str = "user") -> Body:
+    return {"messages": [{"role": role, "content": list(blocks)}, {"role": "user", "content": "And?"}]}
+
+
+FILE = {"type": "file", "file_id": "file_1"}
+CANNOT: list[tuple[Body, str]] = [
+    ({"container": "c"}, "container"),
+    ({"mcp_servers": [{}]}, "mcp_servers"),
+    ({"inference_geo": "us"}, "inference_geo"),
+    ({"diagnostics": {"previous_message_id": "m"}}, "diagnostics"),
+    ({"anything_new": 1}, "anything_new"),
+    ({"max_tokens": 0}, "max_tokens"),
+    ({"speed": "fast"}, "speed"),
+    ({"stop_sequences": ["a", "b", "c", "d", "e", "f"]}, "stop_sequences"),
+    ({"thinking": {"type": "between_tools"}}, "thinking.type"),
+    ({"tools": [tool()], "tool_choice": {"type": "auto", "disable_parallel_tool_use": True}},
+     "tool_choice.disable_parallel_tool_use"),
+    ({"tools": [tool(defer_loading=True)]}, "tools.0.defer_loading"),
+    ({"tools": [tool(input_examples=[{"city": "Bern"}])]}, "tools.0.input_examples"),
+    ({"tools": [tool(allowed_callers=["code_execution_20250825"])]}, "tools.0.allowed_callers"),
+    ({"tools": [{"type": "bash_20250124", "name": "bash"}]}, "tools.0.type"),
+    ({"tools": [{"type": "web_search_20250305", "name": "web_search", "max_uses": 8}]}, "tools.0.max_uses"),
+    ({"tools": [{"type": "web_search_20250305", "name": "web_search"}, tool()]}, "tools"),
+    (message({"type": "text", "text": "a", "new": 1}), "messages.0.content.0.new"),
+    (message({"type": "image", "source": FILE}), "messages.0.content.0.source.file_id"),
+    (message({"type": "image", "source": PNG, "transformations": {"oversized_image": "error"}}),
+     "messages.0.content.0.transformations.oversized_image"),
+    (message({"type": "document", "source": FILE}), "messages.0.content.0.source.file_id"),
+    (message({"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "a"},
+              "citations": {"enabled": True}}), "messages.0.content.0.citations.enabled"),
+    (message({"type": "container_upload", "file_id": "f"}), "messages.0.content.0.type"),
+    (message({"type": "server_tool_use", "id": "s", "name": "web_search", "input": {}}, role="assistant"),
+     "messages.0.content.0.type"),
+    ({"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}, "messages.1"),
+    ({"messages": [{"role": "user", "content": "a"}, {"role": "system", "content": "b"}]}, "messages.1.role"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("fields", "param"), CANNOT)
+def test_what_gemini_cannot_be_told_is_named_or_dropped_on_request(fields: Body, param: str) -> None:
+    with pytest.raises(InexpressibleError) as caught:
+        PAIR.request(given(**fields), ask())
+    assert caught.value.param == param
+    dropping = ask(drop=True)
+    kept = [{"role": "user", "content": "Before"}, *fields.get("messages", [])]
+    body = PAIR.request(given(**{**fields, "messages": kept}), dropping)
+    assert dropping.dropped == [param.replace("messages.0", "messages.1") if "messages.0" in param
+                                else param.replace("messages.1", "messages.2")]  # fmt: skip
+    admitted(body, NEW)
+
+
+def test_a_schema_and_tools_together_need_gemini_3() -> None:
+    fields = given(tools=[tool()], output_config={"format": {"type": "json_schema", "schema": SCHEMA}})
+    sent(fields)
+    with pytest.raises(InexpressibleError, match="before Gemini 3"):
+        PAIR.request(fields, ask(OLD))
+
+
+INVALID: list[tuple[Body, str]] = [
+    ({"max_tokens": None}, "max_tokens"),
+    ({"max_tokens": "many"}, "max_tokens"),
+    ({"messages": []}, "messages"),
+    ({"messages": "Hello"}, "messages"),
+    ({"messages": [{"role": "user", "content": ""}]}, "messages"),
+    ({"messages": [{"role": "robot", "content": "a"}]}, "messages.0.role"),
+    ({"messages": [{"role": "user", "content": 5}]}, "messages.0.content"),
+    ({"messages": [{"role": "user", "content": ["a"]}]}, "messages.0.content.0"),
+    ({"temperature": 1.5}, "temperature"),
+    ({"temperature": True}, "temperature"),
+    ({"top_k": -1}, "top_k"),
+    ({"stop_sequences": "END"}, "stop_sequences"),
+    ({"system": 7}, "system"),
+    ({"system": [{"type": "image"}]}, "system.0.type"),
+    ({"tools": {}}, "tools"),
+    ({"tools": [{"name": "a"}]}, "tools.0.input_schema"),
+    ({"tool_choice": {"type": "any"}}, "tool_choice"),
+    ({"tools": [tool()], "tool_choice": {"type": "tool", "name": "x"}}, "tool_choice.name"),
+    ({"tools": [tool()], "tool_choice": {"type": ["auto"]}}, "tool_choice.type"),
+    ({"thinking": {"type": "enabled", "budget_tokens": 600}}, "thinking.budget_tokens"),
+    ({"thinking": {"type": "enabled", "budget_tokens": 2000}}, "thinking.budget_tokens"),
+    ({"thinking": {"type": "much"}}, "thinking.type"),
+    ({"thinking": {"type": "adaptive", "display": "all"}}, "thinking.display"),
+    ({"output_config": {"effort": "none"}}, "output_config.effort"),
+    ({"output_config": {"effort": ["low"]}}, "output_config.effort"),
+    ({"output_config": {"format": {"type": "json"}}}, "output_config.format.type"),
+    ({"output_config": []}, "output_config"),
+    ({"service_tier": "best"}, "service_tier"),
+    (message({"type": "tool_result", "tool_use_id": "x", "content": "a"}), "messages.0.content.0.tool_use_id"),
+    (message({"type": "tool_result", "tool_use_id": "x"}, role="assistant"), "messages.0.content.0.type"),
+    (message({"type": "tool_use", "id": "x", "name": "y", "input": {}}), "messages.0.content.0.type"),
+    (message({"type": "tool_use", "id": "x", "name": "y", "input": "z"}, role="assistant"), "messages.0.content.0.input"),
+    (message({"type": "image", "source": {"type": "base64", "media_type": "image/tiff", "data": ""}}),
+     "messages.0.content.0.source.media_type"),
+    (message({"type": "image", "source": {"type": "url", "url": "file:///etc/passwd"}}), "messages.0.content.0.source.url"),
+    (message({"type": "thinking", "thinking": "a"}, role="assistant"), "messages.0.content.0.signature"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("fields", "param"), INVALID)
+def test_what_is_wrong_in_anthropics_own_terms_is_named(fields: Body, param: str) -> None:
+    with pytest.raises(InvalidError) as caught:
+        PAIR.request(given(**fields), ask())
+    assert caught.value.param == param
+
+
+def test_a_count_is_of_the_whole_request_and_needs_no_limit() -> None:
+    fields = given(system="Be brief.", tools=[tool()])
+    del fields["max_tokens"]
+    body = PAIR.count_request(fields, ask())
+    inner = body["generateContentRequest"]
+    assert inner["model"] == f"models/{NEW}"
+    assert inner.keys() == {"model", "contents", "systemInstruction", "tools"}
+    admitted(body, NEW, "countTokens")
+    assert PAIR.count_answer({"totalTokens": 12, "cachedContentTokenCount": 4}, ask()) == {"input_tokens": 12}
+    assert PAIR.count_answer({}, ask()) == {"input_tokens": 0}
+    with pytest.raises(ValueError, match="count"):
+        PAIR.count_answer({"totalTokens": "12"}, ask())
