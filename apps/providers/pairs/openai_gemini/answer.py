@@ -108,7 +108,8 @@ def _call(call: Mapping[str, Any], ask: Ask, index: int, calls: int) -> Object:
     name, args = call.get("name"), call.get("args")
     if not isinstance(name, str):
         raise ValueError("a function call has no name")
-    call_id = call.get("id") or f"call_{ask.request_id}_{index}_{calls}"
+    # OpenAI takes ids of at most 40 characters back.
+    call_id = call.get("id") or f"call_{ask.request_id[-24:]}_{index}_{calls}"
     arguments = _encode(args if isinstance(args, dict) else {}).decode()
     return {"id": str(call_id), "type": "function", "function": {"name": name, "arguments": arguments}}
 
