@@ -154,6 +154,8 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True):
     # All counts that the provider gave, as apps/providers/usage.py writes them, and the service tier it served.
     usage: dict[str, Any] = {}
     service_tier: str = ""
+    # What the input was thought to be before the call, to be held against `input_tokens`.
+    estimated_input: int = 0
     usage_source: UsageSource = UsageSource.NONE
     cost: Decimal = Decimal(0)
     charged: int = 0

@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How many tokens a request may be, before anybody has counted: a bound for reservations, a likely number for the rest.
+
+No vocabulary is shipped: those of the big providers are secret, megabytes large, or fetched at run time. But every one
+of them is made of pieces of at least one byte of UTF-8, so a text never has more tokens than bytes. Pictures, sound,
+film and files do not follow that; each has an allowance below, in the figures that providers publish.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+# A chat's own marks around messages, tools and answers, beyond the bytes of the JSON that describes them.
+OVERHEAD = 1024
+# What a file, a stored prompt or a page to be fetched may hold where the model's context is not known.
+UNKNOWN_CONTEXT = 1_000_000
+# Where parts of messages are. What tools are given and give back is free JSON, which may look like a part and is text.
+_PLACES = (
+    "messages", "contents", "content", "parts", "system", "systemInstruction", "system_instruction", "input", "output",
+    "functionResponse", "function_response",
+)  # fmt: skip
+_BASE64_MARK = ";base64,"
+# Bytes that appear in every request that holds more than text; without them nobody needs to look closer.
+_MARKS = (
+    b"image", b"audio", b"video", b"file", b"document", b"nlineData", b"nline_data", b"cached", b"previous_response",
+    b"conversation", b"earch", b"code_", b"rlContext", b"rl_context", b"\\u",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """The stated figures of a dialect: most tokens of a picture, most tokens per kilobyte of sound and of film,
+    tokens that the provider adds for tools, and bytes of text to a token on average."""
+
+    image: int
+    sound: int
+    film: int
+    tools: int
+    bytes_per_token: float
+
+
+ALLOWANCES: Mapping[str, Allowance] = {
+    # 10,000 patches of 32 pixels and a factor of up to 1.2; a token per 100 ms of sound at no less than 4 kbit/s.
+    "openai": Allowance(image=12_500, sound=20, film=20, tools=512, bytes_per_token=4.0),
+    # 2576 pixels at the longer side are at most 4,784; the tool prompt is at most 735.
+    "anthropic": Allowance(image=5_000, sound=20, film=20, tools=1_024, bytes_per_token=3.0),
+    # 258 a tile and 20 tiles; 32 tokens a second of sound and 295 of film, at no less than 4 and 16 kbit/s.
+    "gemini": Allowance(image=5_200, sound=64, film=148, tools=512, bytes_per_token=4.0),
+}
+# These count a picture in thousands of tokens where their siblings count hundreds: 2,833 and 5,667 for each of 8 tiles.
+_DEAR_IMAGES = (("gpt-4o-mini", 48_200),)
+
+
+@dataclass(frozen=True, slots=True)
+class Weight:
+    """What a request holds beside text: pictures, bytes of sound and film, and things whose size nobody can see.
+
+    `inline` are the bytes that all of it takes up in the request.
+    """
+
+    images: int = 0
+    sound: int = 0
+    film: int = 0
+    unseen: int = 0
+    inline: int = 0
+
+
+def bound(
+    body: bytes, fields: Mapping[str, Any], *, dialect: str, upstream_model: str = "", context: int = 0
+) -> int:
+    """The most input tokens that a request can be counted as; `context` of the model, 0 where it is not known.
+
+    What the provider adds by itself while it answers (pages it searches, for one) is within it only by the context.
+    """
+    allowance = ALLOWANCES.get(dialect, ALLOWANCES["openai"])
+    if not any(mark in body for mark in _MARKS):
+        most = len(body) + OVERHEAD + (allowance.tools if fields.get("tools") else 0)
+        return min(most, context) if context else most
+    weight = weigh(fields)
+    if weight.unseen:
+        return context or max(UNKNOWN_CONTEXT, len(body))
+    most = len(body) - weight.inline + OVERHEAD + (allowance.tools if fields.get("tools") else 0)
+    most += weight.images * _image(allowance, upstream_model)
+    most += -(-weight.sound * allowance.sound // 1000) - (-weight.film * allowance.film // 1000)
+    return min(most, context) if context else most
+
+
+def likely(size: int, *, dialect: str) -> int:
+    """The tokens of so many bytes of text on average: for counting and settling where the provider says nothing."""
+    allowance = ALLOWANCES.get(dialect, ALLOWANCES["openai"])
+    return -int(-size // allowance.bytes_per_token)
+
+
+def likely_input(body: bytes, fields: Mapping[str, Any], *, dialect: str, upstream_model: str = "") -> int:
+    """The input tokens of a request on average; what nobody can see counts as nothing."""
+    allowance = ALLOWANCES.get(dialect, ALLOWANCES["openai"])
+    weight = weigh(fields) if any(mark in body for mark in _MARKS) else Weight()
+    text = likely(len(body) - weight.inline, dialect=dialect)
+    # Most pictures are a quarter of the largest, most sound and film four times as dense as the thinnest.
+    image = _image(allowance, upstream_model) // 4
+    return (
+        text + weight.images * image + (weight.sound * allowance.sound + weight.film * allowance.film) // 4000
+    )
+
+
+def weigh(fields: Mapping[str, Any]) -> Weight:
+    """Look through a request of any dialect for what is not text."""
+    images = sound = film = unseen = inline = 0
+    stack: list[Any] = [fields]
+    while stack:
+        value = stack.pop()
+        if isinstance(value, list):
+            stack.extend(value)
+        elif isinstance(value, dict):
+            found = _media(value)
+            if found is None:
+                stack.extend(value[name] for name in _PLACES if name in value and not _is_free(value, name))
+                continue
+            kind, size = found
+            inline += size
+            images += kind == "image"
+            sound += size if kind == "audio" else 0
+            film += size if kind == "video" else 0
+            unseen += kind == "unseen"
+    unseen += sum(1 for _ in _stored(fields))
+    return Weight(images, sound, film, unseen, inline)
+
+
+def _is_free(part: Mapping[str, Any], name: str) -> bool:
+    return name in {"input", "output"} and not isinstance(part[name], list)
+
+
+def _media(part: Mapping[str, Any]) -> tuple[str, int] | None:
+    """(kind, bytes in the request) of a part that is no text; None for everything else."""
+    kind = part.get("type")
+    kind = kind if isinstance(kind, str) else ""
+    if kind in {"image_url", "input_image"}:
+        return "image", _inline(part.get("image_url"))
+    if kind == "input_audio":
+        return "audio", _inline(part.get("input_audio"))
+    if kind in {"file", "input_file"}:
+        return "unseen", _inline(part.get("file", part))
+    source = part.get("source")
+    if kind in {"image", "document"} and isinstance(source, dict):
+        return _sourced(kind, source)
+    blob = part.get("inlineData", part.get("inline_data"))
+    if isinstance(blob, dict):
+        media = str(blob.get("mimeType", blob.get("mime_type", ""))).partition("/")[0]
+        return (media if media in {"image", "audio", "video"} else "unseen"), _inline(blob)
+    if "fileData" in part or "file_data" in part:
+        return "unseen", 0
+    return None
+
+
+def _sourced(kind: str, source: Mapping[str, Any]) -> tuple[str, int] | None:
+    if kind == "image":
+        return "image", _inline(source)
+    # A document of text is counted by its bytes like any other text.
+    return None if source.get("type") in {"text", "content"} else ("unseen", _inline(source))
+
+
+def _inline(value: Any) -> int:
+    """How many bytes of the request are data: a whole base64 text, or what follows the mark in a data address."""
+    if isinstance(value, dict):
+        return max((_inline(value.get(name)) for name in ("data", "url", "file_data")), default=0)
+    if not isinstance(value, str):
+        return 0
+    if value.startswith("data:") and _BASE64_MARK in value[:200]:
+        return len(value) - value.index(_BASE64_MARK) - len(_BASE64_MARK)
+    return 0 if value.startswith(("http:", "https:", "gs:", "s3:")) else len(value)
+
+
+def _stored(fields: Mapping[str, Any]) -> Iterator[str]:
+    """Names of fields that bring in what is kept at the provider, or what it will fetch."""
+    for name in (
+        "previous_response_id",
+        "conversation",
+        "cachedContent",
+        "cached_content",
+        "web_search_options",
+    ):
+        if fields.get(name):
+            yield name
+    tools = fields.get("tools")
+    for tool in tools if isinstance(tools, list) else ():
+        if isinstance(tool, dict) and str(tool.get("type", "")).startswith(("web_", "file_search", "code_")):
+            yield str(tool["type"])
+        elif isinstance(tool, dict) and tool.keys() & {
+            "googleSearch",
+            "google_search",
+            "urlContext",
+            "url_context",
+        }:
+            yield "search"
+
+
+def _image(allowance: Allowance, upstream_model: str) -> int:
+    for name, most in _DEAR_IMAGES:
+        if upstream_model.startswith(name):
+            return most
+    return allowance.image
