@@ -6,7 +6,8 @@ from typing import Any
 
 import anthropic
 
-from tests.matrix.seen import PLAIN, Call, Endpoint, FailedError, Question, Seen, Turn, Usage
+from tests.matrix.seen import Call, Endpoint, FailedError, Question, Seen, Turn, Usage
+from tests.upstreams.running import PLAIN
 
 _BUDGET = 2000
 

@@ -8,7 +8,8 @@ import httpx
 from google import genai
 from google.genai import errors, types
 
-from tests.matrix.seen import PLAIN, Call, Endpoint, FailedError, Question, Seen, Turn, Usage
+from tests.matrix.seen import Call, Endpoint, FailedError, Question, Seen, Turn, Usage
+from tests.upstreams.running import PLAIN
 
 _MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY"}
 

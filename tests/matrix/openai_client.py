@@ -8,7 +8,8 @@ from typing import Any
 import openai
 from openai.types.chat import ChatCompletionMessage
 
-from tests.matrix.seen import PLAIN, Call, Endpoint, FailedError, Question, Seen, Turn, Usage
+from tests.matrix.seen import Call, Endpoint, FailedError, Question, Seen, Turn, Usage
+from tests.upstreams.running import PLAIN
 
 
 class OpenAIClient:

@@ -1,12 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Questions and what came back, in no dialect: what the official clients are asked, and what they understood."""
 
-import ssl
 from dataclasses import dataclass, field
 from typing import Any, Protocol
-
-# Every endpoint is plain HTTP here; a context that trusts nobody saves each client from reading the system's store.
-PLAIN = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 @dataclass(frozen=True, slots=True)

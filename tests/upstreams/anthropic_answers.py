@@ -41,7 +41,7 @@ class Asked:
             tuple(sight for m in messages for b in blocks(m["content"]) for sight in _seen(b)),
             tuple(_results(messages)),
             form.get("schema"),
-            thinking.get("type") in ("enabled", "adaptive") and thinking.get("display") != "omitted",
+            thinking.get("type") in ("enabled", "adaptive"),
         )
 
 
@@ -75,7 +75,9 @@ def content_of(script: Script, asked: Asked, text: str) -> list[Block]:
     """The blocks of an answer."""
     made: list[Block] = []
     if script.think and asked.facts.thinks:
-        made.append({"type": "thinking", "thinking": plan.THOUGHT, "signature": plan.SIGNATURE})
+        # Omitted thinking is still a block, and still signed.
+        shown = "" if asked.body["thinking"].get("display") == "omitted" else plan.THOUGHT
+        made.append({"type": "thinking", "thinking": shown, "signature": plan.SIGNATURE})
         if script.redacted:
             made.append({"type": "redacted_thinking", "data": plan.REDACTED})
     if script.refuse:

@@ -3,6 +3,7 @@
 
 import json
 import signal
+import ssl
 import subprocess
 import sys
 import urllib.request
@@ -14,6 +15,9 @@ from typing import Any
 
 from smartflow_site.env import ROOT
 from smartflow_site.process import stop
+
+# Upstreams speak plain HTTP; a context that trusts nobody saves each client from reading the system's store.
+PLAIN = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 @dataclass(frozen=True, slots=True)
