@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""CPU that a translation between Anthropic and OpenAI takes: per JSON request and answer, and per streamed event.
+"""CPU that a translation takes: per JSON request and answer, and per streamed event.
 
 `python -m bench.pairs` prints the figures; nothing is judged here.
 """
@@ -10,7 +10,7 @@ from collections.abc import Callable
 from time import process_time_ns
 from typing import Any
 
-from apps.providers.pairs import anthropic_openai, openai_anthropic
+from apps.providers.pairs import anthropic_gemini, anthropic_openai, gemini_anthropic, openai_anthropic
 from apps.providers.pairs.pair import Ask, Pair
 
 Object = dict[str, Any]
@@ -61,7 +61,7 @@ def _ask(model: str) -> Ask:
 def _events(folder: str) -> list[Object]:
     """A stream of text with many deltas."""
     lines = [json.loads(line) for line in (_GOLDEN / folder / "text.jsonl").read_text().splitlines()]
-    events = [line["provider"] for line in lines if "provider" in line]
+    events = [event for line in lines if (event := line.get("provider") or line.get("event"))]
     at = next(n for n, event in enumerate(events) if "wörld" in json.dumps(event, ensure_ascii=False))
     return [*events[:at], *[events[at]] * 500, *events[at:]]
 
@@ -104,7 +104,7 @@ def _measure(
 
 
 def main() -> None:
-    """Print the figures of both pairs."""
+    """Print the figures of each pair."""
     function = {"name": "read", "arguments": '{"path":"a","lines":[1]}'}
     completion = {
         "id": "c",
@@ -138,6 +138,28 @@ def main() -> None:
         _anthropic_request(),
         completion,
         _events("anthropic_openai"),
+    )
+    _between_anthropic_and_gemini(message)
+
+
+def _between_anthropic_and_gemini(message: Object) -> None:
+    there, back = anthropic_gemini.PAIR, gemini_anthropic.PAIR
+    asked, response = _anthropic_request(), back.answer(message, _ask("claude-opus-4-6"))
+    _measure(
+        "Anthropic client, Gemini provider",
+        there,
+        "gemini-3.1-pro",
+        asked,
+        response,
+        _events("anthropic_gemini"),
+    )
+    _measure(
+        "Gemini client, Anthropic provider",
+        back,
+        "claude-opus-4-6",
+        there.request(asked, _ask("gemini-3.1-pro")),
+        message,
+        _events("gemini_anthropic"),
     )
 
 

@@ -13,6 +13,11 @@ from apps.providers.pairs.pair import Ask, InvalidError, Object
 
 _ROLES = {"user": "user", "assistant": "model"}
 _SIGNATURE = "thoughtSignature"
+_TEXT = frozenset({"type", "text", "cache_control", "citations"})
+_THINKING = frozenset({"type", "thinking", "signature", "cache_control"})
+_REDACTED = frozenset({"type", "data", "cache_control"})
+_CALL = frozenset({"type", "id", "name", "input", "cache_control", "caller"})
+_RESULT = frozenset({"type", "tool_use_id", "content", "is_error", "cache_control"})
 _USERS = frozenset({"tool_result"})
 _ASSISTANTS = frozenset({"tool_use", "thinking", "redacted_thinking"})
 
@@ -29,7 +34,7 @@ class Contents:
         # A signature that belongs to the part that comes next.
         self._next = ""
         self._strict = gemini_thinking.takes_levels(ask.upstream_model)
-        self._readers: dict[str, Callable[[Mapping[str, Any], str], None]] = {
+        self._readers: dict[str, Callable[[Object, str], None]] = {
             "text": self._text,
             "thinking": self._thinking,
             "redacted_thinking": self._redacted,
@@ -86,7 +91,7 @@ class Contents:
             text = read.checked_text(block.get("text"), f"{path}.content.{number}.text")
             self.instruction.append({"text": text})
 
-    def _block(self, block: Mapping[str, Any], role: str, path: str) -> None:
+    def _block(self, block: Object, role: str, path: str) -> None:
         kind = block["type"]
         reader = self._readers.get(kind)
         if reader is None:
@@ -96,14 +101,14 @@ class Contents:
             raise InvalidError(f"{path}.type", f"cannot be {kind} in a message of the role {role}")
         reader(block, path)
 
-    def _text(self, block: Mapping[str, Any], path: str) -> None:
-        only(block, {"type", "text", "cache_control", "citations"}, path, self._ask)
+    def _text(self, block: Object, path: str) -> None:
+        only(block, _TEXT, path, self._ask)
         text = read.checked_text(block.get("text"), f"{path}.text")
         if text:
             self._add({"text": text})
 
-    def _thinking(self, block: Mapping[str, Any], path: str) -> None:
-        only(block, {"type", "thinking", "signature", "cache_control"}, path, self._ask)
+    def _thinking(self, block: Object, path: str) -> None:
+        only(block, _THINKING, path, self._ask)
         text = read.checked_text(block.get("thinking"), f"{path}.thinking")
         carried = signatures.to_gemini(read.checked_text(block.get("signature"), f"{path}.signature"))
         if carried is None:
@@ -123,21 +128,21 @@ class Contents:
         else:
             self._alone(signature)
 
-    def _redacted(self, block: Mapping[str, Any], path: str) -> None:
-        only(block, {"type", "data", "cache_control"}, path, self._ask)
+    def _redacted(self, block: Object, path: str) -> None:
+        only(block, _REDACTED, path, self._ask)
         read.checked_text(block.get("data"), f"{path}.data")
 
-    def _call(self, block: Mapping[str, Any], path: str) -> None:
-        only(block, {"type", "id", "name", "input", "cache_control", "caller"}, path, self._ask)
-        if (block.get("caller") or {"type": "direct"}) != {"type": "direct"}:
+    def _call(self, block: Object, path: str) -> None:
+        only(block, _CALL, path, self._ask)
+        if block.get("caller") and block["caller"] != {"type": "direct"}:
             self._ask.cannot(f"{path}.caller", "is a tool of Anthropic's, which Gemini does not have")
-        call_id, name, given = read.call_of(dict(block), path)
+        call_id, name, given = read.call_of(block, path)
         self._names[call_id] = name
         self._add({"functionCall": {"id": call_id, "name": name, "args": given}})
 
-    def _result(self, block: Mapping[str, Any], path: str) -> None:
-        only(block, {"type", "tool_use_id", "content", "is_error", "cache_control"}, path, self._ask)
-        call_id = read.answered_call(dict(block), self._names, path)
+    def _result(self, block: Object, path: str) -> None:
+        only(block, _RESULT, path, self._ask)
+        call_id = read.answered_call(block, self._names, path)
         texts: list[str] = []
         beside: list[Object] = []
         content = block.get("content")
@@ -154,9 +159,9 @@ class Contents:
         self._add({"functionResponse": response})
         self._parts.extend(beside)
 
-    def _within(self, block: Mapping[str, Any], path: str, texts: list[str], beside: list[Object]) -> None:
+    def _within(self, block: Object, path: str, texts: list[str], beside: list[Object]) -> None:
         if block["type"] == "text":
-            only(block, {"type", "text", "cache_control", "citations"}, path, self._ask)
+            only(block, _TEXT, path, self._ask)
             texts.append(read.checked_text(block.get("text"), f"{path}.text"))
             return
         if block["type"] not in {"image", "document", "search_result"}:
@@ -168,7 +173,7 @@ class Contents:
             else:
                 beside.append(part)
 
-    def _media(self, block: Mapping[str, Any], path: str) -> None:
+    def _media(self, block: Object, path: str) -> None:
         for part in media.parts_of(block, path, self._ask):
             self._add(part)
 

@@ -7,13 +7,16 @@ from typing import Any
 from apps.providers.dialects import anthropic_blocks as blocks
 from apps.providers.dialects import signatures
 from apps.providers.dialects.anthropic_thinking import goes_on
-from apps.providers.dialects.gemini_parts import Calls, camel, objects, parts_of
+from apps.providers.dialects.gemini_parts import Calls, camel, objects, parts_of, word
 from apps.providers.pairs.fields import only
 from apps.providers.pairs.gemini_anthropic import media
 from apps.providers.pairs.gemini_anthropic.read import as_flag, as_text
 from apps.providers.pairs.pair import Ask, InvalidError, Object
 
-_ROLES = {"": "user", "user": "user", "function": "user", "model": "assistant"}
+_ROLES = {"user": "user", "function": "user", "model": "assistant"}
+_CONTENT = frozenset({"role", "parts"})
+_CALL = frozenset({"id", "name", "args"})
+_RESPONSE = frozenset({"id", "name", "response", "parts", "willContinue", "scheduling"})
 # What may stand beside the one thing that a part is.
 _BESIDE = frozenset({"thought", "thoughtSignature", "partMetadata"})
 
@@ -41,8 +44,8 @@ class Contents:
         """Take in all contents; at least one has to say something."""
         path = "contents"
         for path, content in objects(given.get("contents"), "contents"):
-            only(content, {"role", "parts"}, path, self._ask)
-            role = _ROLES.get(as_text(content.get("role", ""), f"{path}.role"))
+            only(content, _CONTENT, path, self._ask)
+            role = _ROLES.get(word(content.get("role", "user")))
             if role is None:
                 raise InvalidError(f"{path}.role", "must be user or model")
             if role != self._role:
@@ -65,6 +68,9 @@ class Contents:
         self._results, self._blocks = [], []
 
     def _part(self, part: Mapping[str, Any], path: str) -> None:
+        if len(part) == 1 and "text" in part:
+            self._text(part["text"], path)
+            return
         signature = part.get("thoughtSignature")
         if signature is not None and self._role == "assistant":
             try:
@@ -72,17 +78,19 @@ class Contents:
             except ValueError as fault:
                 raise InvalidError(f"{path}.thoughtSignature", str(fault)) from None
             self._blocks.extend(signed or ())
-        if as_flag(part.get("thought"), f"{path}.thought"):
+        if "thought" in part and as_flag(part["thought"], f"{path}.thought"):
             return
-        for name in part.keys() - _BESIDE:
+        for name, value in part.items():
+            if name in _BESIDE:
+                continue
             reader = self._readers.get(name)
             if reader is None:
                 self._ask.cannot(f"{path}.{name}", "is nothing that Anthropic can be told")
             else:
-                reader(part[name], f"{path}.{name}")
+                reader(value, path if name == "text" else f"{path}.{name}")
 
     def _text(self, given: Any, path: str) -> None:
-        words = as_text(given, path)
+        words = given if isinstance(given, str) else as_text(given, f"{path}.text")
         last = self._blocks[-1] if self._blocks else {}
         if self._role == "assistant" and last.get("type") == "text":
             # What came in the chunks of a stream was one text.
@@ -94,7 +102,7 @@ class Contents:
         if self._role != "assistant":
             raise InvalidError(path, "must be in a content of the role model")
         call = camel(given, path)
-        only(call, {"id", "name", "args"}, path, self._ask)
+        only(call, _CALL, path, self._ask)
         name = as_text(call.get("name"), f"{path}.name")
         args = call.get("args", {})
         if not isinstance(args, dict):
@@ -106,8 +114,8 @@ class Contents:
         if self._role != "user":
             raise InvalidError(path, "must be in a content of the role user")
         found = camel(given, path)
-        only(found, {"id", "name", "response", "parts", "willContinue", "scheduling"}, path, self._ask)
-        if as_flag(found.get("willContinue"), f"{path}.willContinue"):
+        only(found, _RESPONSE, path, self._ask)
+        if "willContinue" in found and as_flag(found["willContinue"], f"{path}.willContinue"):
             self._ask.cannot(f"{path}.willContinue", "is true, and Anthropic takes a result once")
         if found.get("scheduling", "SCHEDULING_UNSPECIFIED") != "SCHEDULING_UNSPECIFIED":
             self._ask.cannot(
@@ -116,13 +124,13 @@ class Contents:
         name = as_text(found.get("name"), f"{path}.name")
         call_id = blocks.clean_id(self._calls.answered(name, found.get("id"), path))
         said, failed = _said(found.get("response", {}), f"{path}.response")
-        within = self._within(found, path)
+        within = self._within(found, path) if "parts" in found else []
         content = [blocks.text(said), *within] if within and said else within or said
         self._results.append(blocks.tool_result(call_id, content, error=failed))
 
     def _within(self, found: Mapping[str, Any], path: str) -> list[Object]:
         made: list[Object] = []
-        for where, part in objects(found.get("parts", []), f"{path}.parts"):
+        for where, part in objects(found["parts"], f"{path}.parts"):
             for name, value in part.items():
                 if name not in {"inlineData", "fileData"}:
                     self._ask.cannot(f"{where}.{name}", "is nothing that Anthropic can be told")
