@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from django.contrib import admin, messages
 from django.core.exceptions import ObjectDoesNotExist, PermissionDenied, ValidationError
+from django.db import IntegrityError
 from django.db.models import Field, ForeignKey, ManyToManyField, Model, ProtectedError, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
@@ -14,7 +15,7 @@ from typing_extensions import override
 
 from apps.changes.access import actor_of_request
 from apps.changes.domain import Actor, Forbidden, Role
-from apps.core.django_rows import InUseError
+from apps.core.django_rows import InUseError, refers_to_nothing
 
 M = TypeVar("M", bound=Model)
 if TYPE_CHECKING:
@@ -217,5 +218,9 @@ class OrganisationAdmin(_Admin[M]):
             said = _("Other rows still need this one. Change or delete these first.")
         except ObjectDoesNotExist:
             said = _("It is no longer there.")
+        except IntegrityError as fault:
+            if not refers_to_nothing(fault):
+                raise
+            said = _("Something that this refers to was deleted meanwhile. Look again and repeat it.")
         self.message_user(request, said, messages.ERROR)
         return HttpResponseRedirect(request.get_full_path())

@@ -3,7 +3,7 @@
 
 from typing import Protocol, TypeVar
 
-from django.db import IntegrityError, models, transaction
+from django.db import IntegrityError, connection, models, transaction
 from django.db.models import ProtectedError
 from django.utils.translation import gettext as _
 
@@ -11,6 +11,8 @@ from apps.core.tenancy import EVERYONE, OrganisationQuerySet
 
 M = TypeVar("M", bound=models.Model)
 _NAMED = 5
+# The code of a broken foreign key: postgresql.org/docs/current/errcodes-appendix.html
+_DANGLING = "23503"
 
 
 class InUseError(Exception):
@@ -42,12 +44,20 @@ def rows_of(kind: type[M], organisation_id: str) -> OrganisationQuerySet[M]:
     return every.of(organisation_id)
 
 
+def refers_to_nothing(fault: IntegrityError) -> bool:
+    """Whether the database refused because a row that another one points to went in between."""
+    return getattr(fault.__cause__, "sqlstate", None) == _DANGLING
+
+
 def save_checked(row: models.Model) -> None:
     """Save a row after checking all of its rules; ValidationError by field when one does not hold."""
     row.full_clean()
     try:
         with transaction.atomic():
             row.save()
+            # Else the database looks at references at commit only, where nobody can answer for them. From here on
+            # the rows that this one points to stay until our transaction ends.
+            connection.check_constraints()
     except IntegrityError:
         # Whoever came first has committed by now, so the check sees what the database saw.
         row.full_clean()
@@ -58,7 +68,14 @@ def delete_checked(row: models.Model) -> None:
     """Delete a row and keep its id on the object; InUseError names what refers to it."""
     key = row.pk
     try:
-        row.delete()
+        try:
+            with transaction.atomic():
+                row.delete()
+                connection.check_constraints()
+        except IntegrityError:
+            # Somebody pointed to it in between; they have committed by now, so it is seen.
+            row.pk = key
+            row.delete()
     except ProtectedError as fault:
         users = sorted(f"{user._meta.verbose_name} {user}" for user in fault.protected_objects)
         named = ", ".join(users[:_NAMED]) + (" …" if len(users) > _NAMED else "")

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.core.exceptions import NON_FIELD_ERRORS, ObjectDoesNotExist, PermissionDenied
 from django.core.exceptions import ValidationError as RuleError
+from django.db import IntegrityError
 from django.http import Http404
 from django.utils.translation import gettext as _
 from rest_framework import exceptions
@@ -15,7 +16,7 @@ from rest_framework.settings import api_settings
 from rest_framework.views import exception_handler
 
 from apps.core.django_api import Conflict
-from apps.core.django_rows import InUseError
+from apps.core.django_rows import InUseError, refers_to_nothing
 from apps.core.errors import problem
 from apps.identity.domain import Forbidden
 
@@ -59,6 +60,10 @@ def _as_api_exception(exc: Exception) -> Exception:
             return exceptions.ValidationError(faults)
         case InUseError():
             return Conflict(str(exc))
+        case IntegrityError() if refers_to_nothing(exc):
+            return Conflict(
+                _("Something that this refers to was deleted meanwhile. Look again and repeat it.")
+            )
         case Http404() | ObjectDoesNotExist():
             return exceptions.NotFound()
     return exc
