@@ -41,6 +41,8 @@ _TOOLS = {
     "storage_searches_kcount": "file_search",
     "social_searches_kcount": "social_search",
 }
+# Nobody publishes a finer price per million tokens.
+_FINEST = Decimal(1).scaleb(-10)
 # These charge their dearer hours from Monday to Friday only, which the package cannot say.
 _WEEKDAYS = (0, 1, 2, 3, 4)
 _WORKING_HOURS = {("deepseek", name) for name in ("deepseek-flash", "deepseek-v4-flash", "deepseek-v4-pro")}
@@ -209,12 +211,17 @@ def _prices(known: dict[str, Any], start: int | None, left_out: set[str]) -> dic
 
 def _at(value: Any, start: int | None) -> Decimal:
     if not hasattr(value, "tiers"):
-        return Decimal(value)
+        return _price(value)
     price = value.base
     for tier in value.tiers:
         if start is not None and tier.start <= start:
             price = tier.price
-    return Decimal(price)
+    return _price(price)
+
+
+def _price(number: Decimal) -> Decimal:
+    """A price without the noise of a float that it once was, such as 0.18000000000000002."""
+    return Decimal(f"{Decimal(number).quantize(_FINEST).normalize():f}")
 
 
 def _clause(clause: Any) -> dict[str, Any]:
