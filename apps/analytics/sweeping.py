@@ -128,5 +128,6 @@ def record_of(record: OpenRecord) -> Record:
         lease=record.lease,
         budget_ids=record.budget_ids,
         reserved=record.reserved,
+        admitted_ms=record.admitted_ms,
         demo=record.demo,
     )

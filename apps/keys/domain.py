@@ -97,6 +97,8 @@ class OpenRecord(Value, frozen=True, kw_only=True):
     lease: str = ""
     budget_ids: tuple[str, ...] = ()
     reserved: int = 0
+    # The store's clock when it admitted the exchange: what chose the budget windows.
+    admitted_ms: int = 0
     deadline_ms: int = 0
     demo: bool = False
 

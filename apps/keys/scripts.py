@@ -2,7 +2,8 @@
 """The scripts that decide about money: admit and reserve, settle, register again. Each runs once, whole or not at all.
 
 Times are seconds of the store's own clock. Amounts are whole micro-dollars as text. An open record is stored as
-`<reserved>;<window start>,<window start>|<JSON>`: its presence is the one right to settle, so settling twice is nothing.
+`<reserved>;<window start>,<window start>;<admitted at>|<JSON>`: its presence is the one right to settle, so settling
+twice is nothing.
 """
 
 # KEYS  1 counters flag, 2 open records, 3 open leases, 4 cached answer, 5 rates of the key, 6.. spend of each budget
@@ -80,7 +81,7 @@ redis.call('HINCRBY', keys[5], 'now', 1)
 for i, b in ipairs(budgets) do
   redis.call('HINCRBY', b[5], windows[i] .. ':held', argv[5])
 end
-redis.call('HSET', keys[2], argv[2], argv[5] .. ';' .. table.concat(windows, ',') .. '|' .. argv[4])
+redis.call('HSET', keys[2], argv[2], argv[5] .. ';' .. table.concat(windows, ',') .. ';' .. now .. '|' .. argv[4])
 redis.call('SADD', keys[3], argv[3])
 return out
 """
@@ -93,12 +94,9 @@ SETTLE = """
 local value = redis.call('HGET', KEYS[1], ARGV[1])
 if not value then return 0 end
 redis.call('HDEL', KEYS[1], ARGV[1])
-local bar = string.find(value, '|', 1, true)
-local head = string.sub(value, 1, bar - 1)
-local semicolon = string.find(head, ';', 1, true)
-local reserved = string.sub(head, 1, semicolon - 1)
+local reserved, windows = string.match(value, '^(%d+);([%d,]*)')
 local i = 5
-for start in string.gmatch(string.sub(head, semicolon + 1), '[^,]+') do
+for start in string.gmatch(windows, '[^,]+') do
   -- "-0" is no number to HINCRBY.
   if reserved ~= '0' then redis.call('HINCRBY', KEYS[i], start .. ':held', '-' .. reserved) end
   redis.call('HINCRBY', KEYS[i], start .. ':spent', ARGV[2])

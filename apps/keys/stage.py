@@ -8,9 +8,10 @@ from time import time
 from typing import Any
 
 import hiredis
+import msgspec
 
 from apps.core import money
-from apps.core.clock import from_ms, now
+from apps.core.clock import from_ms, now_ms
 from apps.core.keyring import KeyRing
 from apps.core.outcome import Refuse
 from apps.core.redis import Redis, RedisDown
@@ -36,6 +37,8 @@ class Admission:
     answer: bytes | None = None
     headers: tuple[tuple[str, str], ...] = ()
     guessed: bool = False
+    # The second that chose the windows, by the store's clock, by ours where it was guessed; 0 for a cached answer.
+    admitted_ms: int = 0
 
 
 def credential(headers: Mapping[bytes, bytes]) -> str | Refuse:
@@ -155,7 +158,10 @@ def _admitted(caller: Caller, wish: store.Reservation, answer: list[Any]) -> Adm
         if budget.limit is not None:
             headers += _budget_headers(budget, spent, held + wish.open.reserved, end)
             break
-    return Admission(wish.open, tuple(row[0] for row in rows), headers=headers)
+    at = int(answer[2]) * 1000
+    # As the store has it, for the case that it must be registered again.
+    record = msgspec.structs.replace(wish.open, admitted_ms=at)
+    return Admission(record, tuple(row[0] for row in rows), headers=headers, admitted_ms=at)
 
 
 def _rate_headers(key: Key, left: int) -> tuple[tuple[str, str], ...]:
@@ -205,8 +211,10 @@ def _without_redis(book: KeyBook, caller: Caller, wish: store.Reservation) -> Ad
             f"Key {caller.key.hint} used up this process's share of its limit while counters are unreachable."
         )
         return Refuse("rate_limit_exceeded", text, headers=RETRY)
-    windows = tuple(boundaries(budget.window, budget.zone, now())[0] for budget in caller.key.budgets)
-    return Admission(wish.open, windows, guessed=True)
+    at = now_ms() // 1000 * 1000
+    windows = tuple(boundaries(budget.window, budget.zone, from_ms(at))[0] for budget in caller.key.budgets)
+    record = msgspec.structs.replace(wish.open, admitted_ms=at)
+    return Admission(record, windows, guessed=True, admitted_ms=at)
 
 
 def _unavailable(caller: Caller) -> Refuse:

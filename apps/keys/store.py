@@ -42,15 +42,16 @@ def read_key(raw: bytes) -> Key | None:
 def split_open(raw: bytes) -> tuple[int, tuple[int, ...], OpenRecord]:
     """A stored open record as (reserved micro-dollars, window start of each budget, record)."""
     head, _, body = raw.partition(b"|")
-    reserved, _, windows = head.partition(b";")
+    reserved, windows, at = (*head.split(b";"), b"0")[:3]
     starts = tuple(int(part) for part in windows.split(b",") if part)
-    return int(reserved), starts, values.decode(OpenRecord, body)
+    record = msgspec.structs.replace(values.decode(OpenRecord, body), admitted_ms=int(at) * 1000)
+    return int(reserved), starts, record
 
 
 def join_open(record: OpenRecord, windows: Sequence[int]) -> bytes:
     """The stored form of an open record."""
     starts = ",".join(str(start) for start in windows)
-    return f"{record.reserved};{starts}|".encode() + values.encode(record)
+    return f"{record.reserved};{starts};{record.admitted_ms // 1000}|".encode() + values.encode(record)
 
 
 async def admit(redis: Redis, caller: Caller, wish: Reservation) -> list[Any]:

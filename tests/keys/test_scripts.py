@@ -7,10 +7,11 @@ from typing import Any
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from apps.core import ids, redis_names
+from apps.core import clock, ids, redis_names, values
 from apps.core.redis import Redis
 from apps.keys import stage, store
-from apps.keys.domain import Assurance, Budget, Caller, Key, OpenRecord, Window
+from apps.keys.book import KeyBook
+from apps.keys.domain import Assurance, Budget, Caller, Key, OpenRecord, Window, boundaries
 
 ORG, EPOCH = "org_alder", "e1"
 
@@ -300,3 +301,57 @@ async def test_a_store_that_forgot_the_scripts_is_taught_again(counting: Redis) 
     await counting.command("SCRIPT", "FLUSH")
 
     assert (await store.admit(counting, dana, wish(dana, 1)))[0] == b"ok"
+
+
+async def test_the_moment_of_admission_is_the_stores_and_survives_being_registered_again(
+    counting: Redis,
+) -> None:
+    dana = caller(Budget(id="bgt_day", name="Day", limit=1000, window=Window.DAY))
+    await built(counting)
+    before = int((await counting.command("TIME"))[0])
+
+    admission = await stage.admit(counting, KeyBook(counting), dana, wish(dana, 10))
+
+    after = int((await counting.command("TIME"))[0])
+    assert isinstance(admission, stage.Admission)
+    assert admission.open is not None
+    assert admission.admitted_ms % 1000 == 0
+    assert before <= admission.admitted_ms // 1000 <= after
+    assert await stored(counting, admission.open) == (10, admission.windows, admission.open)
+    await counting.command("DEL", redis_names.open_records(ORG, "ls_one"))
+    await stage.reopen(counting, [(admission.open, admission.windows)])
+    assert await stored(counting, admission.open) == (10, admission.windows, admission.open)
+
+
+async def test_a_guess_says_when_it_was_made() -> None:
+    nowhere = Redis("redis://127.0.0.1:1/0", scripts=store.SCRIPTS)
+    dana = caller(Budget(id="bgt_day", name="Day", limit=None, window=Window.DAY))
+
+    guess = await stage.admit(nowhere, KeyBook(nowhere), dana, wish(dana, 10))
+
+    assert isinstance(guess, stage.Admission)
+    assert guess.guessed
+    assert guess.open is not None
+    assert guess.admitted_ms == guess.open.admitted_ms > 0
+    assert guess.windows == (boundaries(Window.DAY, "UTC", clock.from_ms(guess.admitted_ms))[0],)
+
+
+async def test_an_open_record_of_the_form_before_is_settled(counting: Redis) -> None:
+    """It did not say when it was admitted."""
+    budget = Budget(id="bgt_claims", name="Claims", limit=1000)
+    dana = caller(budget)
+    asked = wish(dana, 300)
+    await built(counting)
+    await store.admit(counting, dana, asked)
+    name = redis_names.open_records(ORG, "ls_one")
+    await counting.command("HSET", name, asked.open.id, b"300;0|" + values.encode(asked.open))
+
+    assert (await stored(counting, asked.open))[2].admitted_ms == 0
+    assert await settle(counting, asked.open, 100)
+    assert await counters(counting, budget) == {"spent": 100, "held": 0}
+
+
+async def stored(redis: Redis, record: OpenRecord) -> tuple[int, tuple[int, ...], OpenRecord]:
+    """An open record as the store has it."""
+    raw = await redis.command("HGET", redis_names.open_records(ORG, "ls_one"), record.id)
+    return store.split_open(raw)
