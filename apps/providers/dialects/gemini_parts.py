@@ -35,10 +35,7 @@ def camel(given: Any, param: str) -> Mapping[str, Any]:
     """An object with its own names (not those within) in Google's published spelling and its nulls left out."""
     if not isinstance(given, dict):
         raise InvalidError(param, "must be an object")
-    for name, value in given.items():
-        if value is None or "_" in name:
-            break
-    else:
+    if None not in given.values() and "_" not in "".join(given):
         return given
     found: Object = {}
     for name, value in given.items():
@@ -59,7 +56,10 @@ def objects(given: Any, param: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
         raise InvalidError(param, "must be a list")
     for number, value in enumerate(given):
         path = f"{param}[{number}]"
-        yield path, camel(value, path)
+        if type(value) is dict and None not in value.values() and "_" not in "".join(value):
+            yield path, value
+        else:
+            yield path, camel(value, path)
 
 
 def parts_of(content: Mapping[str, Any], param: str) -> Iterator[tuple[str, Mapping[str, Any]]]:

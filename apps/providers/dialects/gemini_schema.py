@@ -11,10 +11,17 @@ from apps.providers.dialects.gemini_parts import camel_name, word
 
 Schema = dict[str, Any]
 
-_TYPES = frozenset({"STRING", "NUMBER", "INTEGER", "BOOLEAN", "ARRAY", "OBJECT", "NULL"})
+_TYPES = {
+    name.upper(): name for name in ("string", "number", "integer", "boolean", "array", "object", "null")
+}
 # Numbers that protocol buffers write as text.
 _COUNTS = frozenset({"minItems", "maxItems", "minLength", "maxLength", "minProperties", "maxProperties"})
-_NAMES = {"defs": "$defs", "ref": "$ref"}
+_MAPS = frozenset({"properties", "defs", "$defs"})
+_LISTS = frozenset({"anyOf", "oneOf", "prefixItems"})
+_NESTED = _MAPS | _LISTS | {"items", "additionalProperties"}
+_REFERENCES = frozenset({"ref", "$ref"})
+_APART = frozenset({"nullable", "propertyOrdering"})
+_NAMES = {"defs": "$defs"}
 # Formats that say nothing beyond the type.
 _PLAIN_FORMATS = frozenset({"enum", "float", "double"})
 _DEEPEST = 100
@@ -37,12 +44,14 @@ def to_json_schema(schema: Mapping[str, Any], depth: int = 0) -> Schema:
         raise ValueError("is nested too deeply")
     found: Schema = {}
     for given, value in schema.items():
-        name = given if given.startswith("$") else camel_name(given)
-        if value is None or name in {"nullable", "propertyOrdering"}:
+        name = camel_name(given) if "_" in given else given
+        if value is None or name in _APART:
             continue
         if name == "type":
             if value != "TYPE_UNSPECIFIED":
                 found["type"] = _type(value)
+        elif name in _NESTED:
+            found[_NAMES.get(name, name)] = _nested(name, value, depth + 1)
         elif name in _COUNTS:
             found[name] = _whole(name, value)
         elif name == "example":
@@ -50,9 +59,12 @@ def to_json_schema(schema: Mapping[str, Any], depth: int = 0) -> Schema:
         elif name == "format":
             if value not in _PLAIN_FORMATS:
                 found["format"] = value
+        elif name in _REFERENCES:
+            found["$ref"] = value.replace("#/defs/", "#/$defs/", 1) if isinstance(value, str) else value
         else:
-            found[_NAMES.get(name, name)] = _member(name, value, depth + 1)
-    _order(found, schema)
+            found[name] = value
+    if "properties" in found:
+        _order(found, schema)
     if schema.get("nullable") is True:
         _allow_null(found)
     return found
@@ -85,9 +97,10 @@ def strict_ready(schema: Any, depth: int = 0) -> bool:
 
 
 def _type(value: Any) -> str:
-    if not isinstance(value, str) or value.upper() not in _TYPES:
+    found = _TYPES.get(value) or _TYPES.get(value.upper()) if isinstance(value, str) else None
+    if found is None:
         raise ValueError(f"names the type {value!r}, which there is not")
-    return value.lower()
+    return found
 
 
 def _whole(name: str, value: Any) -> int:
@@ -98,20 +111,18 @@ def _whole(name: str, value: Any) -> int:
     return value
 
 
-def _member(name: str, value: Any, depth: int) -> Any:
-    if name in {"properties", "defs", "$defs"}:
+def _nested(name: str, value: Any, depth: int) -> Any:
+    if name in _MAPS:
         if not isinstance(value, Mapping):
             raise ValueError(f"has no object in {name}")
         return {key: _schema(part, depth) for key, part in value.items()}
-    if name in {"anyOf", "oneOf", "prefixItems"}:
+    if name in _LISTS:
         if not isinstance(value, list):
             raise ValueError(f"has no list in {name}")
         return [_schema(part, depth) for part in value]
-    if name == "items" or (name == "additionalProperties" and not isinstance(value, bool)):
-        return _schema(value, depth)
-    if name in {"ref", "$ref"} and isinstance(value, str):
-        return value.replace("#/defs/", "#/$defs/", 1)
-    return value
+    if name == "additionalProperties" and isinstance(value, bool):
+        return value
+    return _schema(value, depth)
 
 
 def _schema(value: Any, depth: int) -> Schema:

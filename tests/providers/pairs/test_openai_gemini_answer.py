@@ -96,7 +96,7 @@ def test_parallel_calls_keep_ids_arguments_and_signature() -> None:
 
 def test_an_answer_goes_back_as_it_came() -> None:
     """The next request of a client brings Gemini's own parts back."""
-    parts = [
+    parts: list[Object] = [
         {"text": "Hm.", "thought": True},
         {"text": "I look."},
         {"functionCall": {"id": "a", "name": "f", "args": {"x": 1}}, "thoughtSignature": SIGNATURE},
@@ -177,7 +177,7 @@ def test_a_stream_that_breaks_off_is_not_ended(events: list[Object]) -> None:
 
 
 def test_usage_is_told_only_where_it_was_asked_for() -> None:
-    events = [{"candidates": [candidate({"text": "Hi"})], "usageMetadata": USAGE}]
+    events: list[Object] = [{"candidates": [candidate({"text": "Hi"})], "usageMetadata": USAGE}]
     assert completion_of(replay(PAIR, ask(), events))["usage"] is None
     told = completion_of(replay(PAIR, ask(include_usage=True), events))["usage"]
     assert told == PAIR.answer(events[0], ask())["usage"]
@@ -214,7 +214,7 @@ def test_nothing_is_lost_and_streams_say_what_answers_say(
         return [{"content": {"role": "model", "parts": group}, "index": i} for i in range(candidates)]
 
     ends = [{"finishReason": "STOP", "index": index} for index in range(candidates)]
-    events = [{"candidates": told(group), "responseId": "X"} for group in groups]
+    events: list[Object] = [{"candidates": told(group), "responseId": "X"} for group in groups]
     events.append({"candidates": ends, "usageMetadata": usage, "responseId": "X"})
     # Through the wire and its dialect, as the gateway does it.
     chunks = [DIALECT.decode_event(json.dumps(event).encode()).chunk or {} for event in events]

@@ -29,6 +29,7 @@ LET_GO = (
     ("displayName of pictures and sounds", "only documents have a name in a chat completion"),
 )
 _LET_GO = frozenset({"thought", "thoughtSignature", "partMetadata"})
+_CONTENT, _RESPONSE = frozenset({"role", "parts"}), frozenset({"id", "name", "response"})
 _DATA = frozenset({"text", "inlineData", "fileData", "functionCall", "functionResponse"})
 _AUDIO = {
     "audio/wav": "wav",
@@ -63,8 +64,9 @@ class History:
             raise InvalidError("contents", "must be a list with at least one content")
         for path, content in objects(contents, "contents"):
             role = content.get("role") or "user"
-            for name in content.keys() - {"role", "parts"}:
-                self._ask.cannot(f"{path}.{name}", "is not a field that an OpenAI model can be told")
+            if not content.keys() <= _CONTENT:
+                for name in content.keys() - _CONTENT:
+                    self._ask.cannot(f"{path}.{name}", "is not a field that an OpenAI model can be told")
             if role == "model":
                 self._model(content, path)
             elif word(role) in {"user", "function", "tool"}:
@@ -110,6 +112,8 @@ class History:
 
     def _kind(self, part: Mapping[str, Any], path: str) -> str:
         """Which kind of data a part holds; empty where it holds none that can be said."""
+        if len(part) == 1 and "text" in part and isinstance(part["text"], str):
+            return "text"
         kind = ""
         for name in part:
             if name in _DATA:
@@ -137,9 +141,10 @@ class History:
             raise InvalidError(f"{path}.name", "must be the name of a function")
         if not isinstance(given, dict):
             raise InvalidError(f"{path}.response", "must be an object")
-        for field in response.keys() - {"id", "name", "response"}:
-            if response[field] not in (False, []):
-                self._ask.cannot(f"{path}.{field}", "cannot go with a tool's result to an OpenAI model")
+        if not response.keys() <= _RESPONSE:
+            for field in response.keys() - _RESPONSE:
+                if response[field] not in (False, []):
+                    self._ask.cannot(f"{path}.{field}", "cannot go with a tool's result to an OpenAI model")
         call_id = self._calls.answered(name, response.get("id"), path)
         output = given.get("output")
         # The one key that Google reserves for a plain result.
