@@ -11,6 +11,7 @@ import mmap
 import os
 import secrets
 from bisect import bisect_left
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -91,9 +92,9 @@ class Metrics:
         self.observe("request_seconds", record.total_us * 1e-6)
         self.observe("overhead_seconds", max(0, record.total_us - record.upstream_us) * 1e-6)
 
-    def text(self) -> str:
-        """All processes of this role in this folder, living ones and what dead ones counted."""
-        return merged.text(self._folder, self._role)
+    def text(self, extra: Mapping[str, float] | None = None) -> str:
+        """All processes of this role in this folder, living ones and what dead ones counted; `extra` are gauges."""
+        return merged.text(self._folder, self._role, extra)
 
     def close(self) -> None:
         """Give the file up; what it counted stays in the totals."""

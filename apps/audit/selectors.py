@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection
-from django.db.models import Q, QuerySet, Sum, TextField
-from django.db.models.functions import Cast
+from django.db.models import Min, Q, QuerySet, Sum, TextField
+from django.db.models.functions import Cast, Coalesce
 
 from apps.audit.domain import Charge, Record, decode_record
 from apps.audit.models import Correction, RecordRow, Reveal, Shipped, Spend, Total
@@ -19,6 +19,8 @@ from apps.core.tenancy import EVERYONE, OrganisationQuerySet, acting_for
 
 MOST = 200
 BARS = 60
+# What nobody has looked at for longer is no news.
+SEEN_WITHIN = timedelta(days=7)
 _ASCENDING = "ts", "id"
 _AT_ONCE = 1000
 
@@ -58,6 +60,15 @@ class Bucket:
     start: datetime
     total: int
     acted: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lag:
+    """Bytes not yet shipped, lines that could not be, and since when some journal was not looked at."""
+
+    behind: int
+    set_aside: int
+    seen_at: datetime | None
 
 
 class CursorError(ValueError):
@@ -148,6 +159,17 @@ def journals() -> QuerySet[Shipped]:
     return Shipped.objects.order_by("-lease")
 
 
+def lag() -> Lag:
+    """What gateways have written and the database does not have yet, by the journals seen in the last week."""
+    unfinished = Q(closed_at=None)
+    found = Shipped.objects.filter(seen_at__gt=clock.now() - SEEN_WITHIN).aggregate(
+        behind=Coalesce(Sum("behind", filter=unfinished), 0),
+        set_aside=Coalesce(Sum("set_aside"), 0),
+        seen_at=Min("seen_at", filter=unfinished),
+    )
+    return Lag(**found)
+
+
 def charges_of(organisation_id: str, record_ids: Iterable[str]) -> list[Charge]:
     """What some exchanges were charged, as far as they are recorded."""
     wanted = sorted(record_id for record_id in record_ids if ids.is_id("req", record_id))
@@ -163,6 +185,17 @@ def charges_of(organisation_id: str, record_ids: Iterable[str]) -> list[Charge]:
                 )
             ]
     return found
+
+
+def guesses(lease: str, epoch: str) -> list[tuple[str, Charge]]:
+    """Organisation and charge of what a process admitted on a share while counters of an epoch were unreachable."""
+    if not epoch or not ids.is_id("ls", lease):
+        return []
+    with acting_for(EVERYONE):
+        # A process is older than its exchanges, so older partitions are not looked at.
+        rows = _rows(EVERYONE).filter(lease=lease, ts__gte=ids.moment(lease), data__guessed=epoch)
+        found = rows.values_list("organisation_id", "id", "charged", "budget_ids", "accounted_at")
+        return [(org, Charge(name, charged, tuple(some), at)) for org, name, charged, some, at in found]
 
 
 def charges(organisation_id: str, record_ids: Iterable[str]) -> dict[str, int]:

@@ -310,3 +310,20 @@ def test_the_names_of_row_security_are_those_of_the_core() -> None:
 
 def test_verdicts_and_states_fit_their_columns() -> None:
     assert max(len(word) for word in [*State, *Verdict]) <= 16
+
+
+def test_what_is_not_shipped_yet_is_known_to_the_byte(
+    stores: Stores, database: Connection, journals: Path, make_record: Make
+) -> None:
+    assert segments.unshipped(journals / "nowhere") == 0
+    books = [Journal(journals, ids.new("ls")) for _ in range(2)]
+    for book in books:
+        write(book, make_record())
+    assert segments.unshipped(journals) == sum(book.position for book in books)
+    ship(stores, journals)
+    assert segments.unshipped(journals) == 0
+    write(books[0], make_record())
+    before = sum(Folder(journals / book.lease).mark.position for book in books)
+    assert segments.unshipped(journals) == sum(book.position for book in books) - before
+    for book in books:
+        book.close()

@@ -2,6 +2,7 @@
 """Around the pages: signing in, the theme, faults, the system page, the admin's clothes."""
 
 import re
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ from django.contrib.staticfiles import finders
 from django.test import Client
 from django.urls import reverse
 
-from apps.core import ids
+from apps.audit.models import Shipped
+from apps.core import clock, ids
 from tests.dashboard.conftest import PASSWORD, AsRole, Bank, text_of
 
 
@@ -100,6 +102,34 @@ def test_the_system_page_tells_when_redis_is_away(as_role: AsRole, monkeypatch: 
     page = text_of(client.get("/system"))
     assert "Down" in page
     assert "published anew" in page
+
+
+@pytest.mark.parametrize(
+    ("journal", "said", "state"),
+    [
+        ({}, "Every record is in PostgreSQL.", "Works"),
+        ({"behind": 12_345}, "13 KB wait to be shipped to PostgreSQL.", "Works"),
+        ({"set_aside": 2}, "2 lines could not be shipped and were set aside", "Degraded"),
+        ({"behind": 5_000, "age": 60}, "No shipper has looked since", "Degraded"),
+        ({"behind": 5_000, "age": 60, "finished": True}, "Every record is in PostgreSQL.", "Works"),
+        ({"behind": 5_000, "age": 8 * 86_400}, "Every record is in PostgreSQL.", "Works"),
+    ],
+)
+def test_the_system_page_tells_how_far_the_journals_are(
+    as_role: AsRole, journal: dict[str, Any], said: str, state: str
+) -> None:
+    now = clock.now()
+    Shipped.objects.create(
+        lease=ids.new("ls"),
+        behind=journal.get("behind", 0),
+        set_aside=journal.get("set_aside", 0),
+        seen_at=now - timedelta(seconds=journal.get("age", 0)),
+        closed_at=now if journal.get("finished") else None,
+    )
+    page = text_of(as_role("engineer").get("/system"))
+    row = page.partition('<th scope="row">Journals</th>')[2].partition("</tr>")[0]
+    assert said in row
+    assert state in row
 
 
 def test_the_admin_wears_the_tokens_and_nothing_inline(as_role: AsRole) -> None:

@@ -3,6 +3,7 @@
 
 import platform
 from dataclasses import dataclass
+from datetime import timedelta
 from importlib.metadata import version
 
 import redis
@@ -13,8 +14,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_GET
 
+from apps.audit.selectors import lag
 from apps.changes.selectors import unpublished
-from apps.core import redis_names
+from apps.core import clock, redis_names
 from apps.core.django_redis_client import client
 from apps.dashboard.shell import OPERATORS, Text, page, show
 from apps.dashboard.verdicts import Look
@@ -22,6 +24,8 @@ from apps.dashboard.verdicts import Look
 GOOD = Look("allow", "allow", gettext_lazy("Works"))
 DEGRADED = Look("warn", "warn", gettext_lazy("Degraded"))
 DOWN = Look("error", "error", gettext_lazy("Down"))
+# The shipper looks at every journal at least each five seconds; after several looks in vain something is wrong.
+SHIPPER_SILENT = timedelta(seconds=30)
 MODES: dict[str, Text] = {
     "process": gettext_lazy("survives a killed process; a power loss may cost the last second"),
     "strict": gettext_lazy("on disk before an answer completes; survives a power loss"),
@@ -52,7 +56,7 @@ class Fact:
 @page(*OPERATORS)
 def system(request: HttpRequest) -> HttpResponse:
     """Stores, gateway processes, publishing, durability, versions."""
-    parts = [_database(), *_shared_state(), _publishing()]
+    parts = [_database(), *_shared_state(), _publishing(), _journals()]
     context = {
         "parts": parts,
         "trouble": [part for part in parts if part.look is not GOOD],
@@ -115,6 +119,29 @@ def _publishing() -> Part:
         waiting,
     )
     return Part(_("Edits"), DEGRADED, detail % {"count": waiting})
+
+
+def _journals() -> Part:
+    """What gateways have recorded on their disks and the database does not have yet."""
+    name, found = _("Journals"), lag()
+    waiting = _("%(kilobytes)s KB wait to be shipped to PostgreSQL.") % {
+        "kilobytes": f"{-(-found.behind // 1000):,}"
+    }
+    if found.seen_at is not None and clock.now() - found.seen_at > SHIPPER_SILENT:
+        silent = _(
+            "No shipper has looked since %(time)s UTC: records wait on the gateway's disk, and appear here late."
+        ) % {"time": f"{found.seen_at:%Y-%m-%d %H:%M:%S}"}
+        return Part(name, DEGRADED, f"{silent} {waiting}")
+    if found.set_aside:
+        detail = ngettext(
+            "%(count)d line could not be shipped and was set aside in journal/damaged: look at it.",
+            "%(count)d lines could not be shipped and were set aside in journal/damaged: look at them.",
+            found.set_aside,
+        )
+        return Part(name, DEGRADED, detail % {"count": found.set_aside})
+    if found.behind:
+        return Part(name, GOOD, waiting)
+    return Part(name, GOOD, _("Every record is in PostgreSQL."))
 
 
 def _facts() -> list[Fact]:
