@@ -2,6 +2,7 @@
 """Requests of Anthropic clients as Gemini gets them: each is held against Gemini's pinned schema and rules."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from tests.upstreams import gemini_rules, plan
 from tests.upstreams.wire import Request
 
 Body = dict[str, Any]
+RECORDED = Path(gemini_rules.__file__).parent / "recorded"
 NEW, OLD = "gemini-3.1-pro", "gemini-2.5-flash"
 # The one signature that the upstream takes for its own.
 SIGNATURE = plan.SIGNATURE
@@ -285,10 +287,43 @@ def test_thinking_goes_by_budget_or_level(model: str, fields: Body, wanted: Body
     assert body["generationConfig"]["thinkingConfig"] == wanted
 
 
-def test_a_system_message_at_the_beginning_joins_the_system_prompt() -> None:
-    turns = [{"role": "system", "content": "Be kind."}, {"role": "user", "content": "Hello"}]
+def test_system_messages_join_the_system_prompt_wherever_they_stand() -> None:
+    turns = [
+        {"role": "system", "content": "Be kind."},
+        {"role": "user", "content": "Hello"},
+        {"role": "system", "content": [{"type": "text", "text": "Be quick."}]},
+    ]
     body = sent(given(messages=turns, system="Be brief."))
-    assert body["systemInstruction"]["parts"] == [{"text": "Be brief."}, {"text": "Be kind."}]
+    texts = [part["text"] for part in body["systemInstruction"]["parts"]]
+    assert texts == ["Be brief.", "Be kind.", "Be quick."]
+    assert body["contents"] == [{"role": "user", "parts": [{"text": "Hello"}]}]
+
+
+def test_a_deferred_tool_is_declared_once_it_is_loaded() -> None:
+    tools = [tool("search"), tool("weather", defer_loading=True), tool("time", defer_loading=True)]
+    assert names_of(sent(given(tools=tools))) == ["search"]
+    reference = [{"type": "tool_reference", "tool_name": "weather"}]
+    turns = [
+        {"role": "user", "content": "Hello"},
+        {"role": "assistant", "content": [{"type": "tool_use", "id": "a", "name": "search", "input": {}}]},
+        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "a", "content": reference}]},
+    ]
+    body = sent(given(messages=turns, tools=tools))
+    assert names_of(body) == ["search", "weather"]
+    assert body["contents"][2]["parts"][0]["functionResponse"]["response"] == {"output": "weather"}
+
+
+def names_of(body: Body) -> list[str]:
+    return [declaration["name"] for declaration in body["tools"][0]["functionDeclarations"]]
+
+
+def test_what_claude_code_sends_is_taken_whole() -> None:
+    recorded = json.loads((RECORDED / "claude_code.json").read_text(encoding="utf-8"))["requests"]
+    assert len(recorded) >= 4
+    for request in recorded:
+        counts = request["path"].endswith("count_tokens")
+        body = (PAIR.count_request if counts else PAIR.request)(request["body"], ask())
+        admitted(body, NEW, "countTokens" if counts else "generateContent")
 
 
 def test_neighbours_of_one_role_are_one_content() -> None:
@@ -307,7 +342,7 @@ CANNOT: list[tuple[Body, str]] = [
     ({"container": "c"}, "container"),
     ({"mcp_servers": [{}]}, "mcp_servers"),
     ({"inference_geo": "us"}, "inference_geo"),
-    ({"diagnostics": {"previous_message_id": "m"}}, "diagnostics"),
+    ({"context_management": {"edits": [{"type": "clear_tool_uses_20250919"}]}}, "context_management.edits.0"),
     ({"anything_new": 1}, "anything_new"),
     ({"max_tokens": 0}, "max_tokens"),
     ({"speed": "fast"}, "speed"),
@@ -315,7 +350,6 @@ CANNOT: list[tuple[Body, str]] = [
     ({"thinking": {"type": "between_tools"}}, "thinking.type"),
     ({"tools": [tool()], "tool_choice": {"type": "auto", "disable_parallel_tool_use": True}},
      "tool_choice.disable_parallel_tool_use"),
-    ({"tools": [tool(defer_loading=True)]}, "tools.0.defer_loading"),
     ({"tools": [tool(input_examples=[{"city": "Bern"}])]}, "tools.0.input_examples"),
     ({"tools": [tool(allowed_callers=["code_execution_20250825"])]}, "tools.0.allowed_callers"),
     ({"tools": [{"type": "bash_20250124", "name": "bash"}]}, "tools.0.type"),
@@ -332,7 +366,7 @@ CANNOT: list[tuple[Body, str]] = [
     (message({"type": "server_tool_use", "id": "s", "name": "web_search", "input": {}}, role="assistant"),
      "messages.0.content.0.type"),
     ({"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}, "messages.1"),
-    ({"messages": [{"role": "user", "content": "a"}, {"role": "system", "content": "b"}]}, "messages.1.role"),
+    (message({"type": "compaction", "content": "So far."}, role="assistant"), "messages.0.content.0.type"),
 ]  # fmt: skip
 
 

@@ -19,6 +19,8 @@ from apps.providers.pairs.pair import Ask, Object, Translation
 # What is let go without an error, and why nothing of the answer is lost with it.
 LET_GO = (
     ("cache_control", "a hint that makes a prompt cheaper; Gemini caches by itself and its usage is told"),
+    ("context_management: clear_thinking", "leaves old thinking out to save tokens"),
+    ("diagnostics", "asks for a report about Anthropic's cache"),
     ("metadata", "says who asks, not what"),
     ("service_tier: auto", "the provider's usual way of serving"),
     ("speed: standard", "the provider's usual speed"),

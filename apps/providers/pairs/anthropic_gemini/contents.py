@@ -18,16 +18,22 @@ _THINKING = frozenset({"type", "thinking", "signature", "cache_control"})
 _REDACTED = frozenset({"type", "data", "cache_control"})
 _CALL = frozenset({"type", "id", "name", "input", "cache_control", "caller"})
 _RESULT = frozenset({"type", "tool_use_id", "content", "is_error", "cache_control"})
+_REFERENCE = frozenset({"type", "tool_name", "cache_control"})
 _USERS = frozenset({"tool_result"})
 _ASSISTANTS = frozenset({"tool_use", "thinking", "redacted_thinking"})
 
 
 class Contents:
-    """Reads the messages; `contents` are what they come to, `instruction` is system text at their beginning."""
+    """Reads the messages.
+
+    `contents` are what they come to, `instruction` the texts of system messages (Gemini has one place for them),
+    `loaded` the tools that results refer to.
+    """
 
     def __init__(self, ask: Ask) -> None:
         self.contents: list[Object] = []
         self.instruction: list[Object] = []
+        self.loaded: set[str] = set()
         self._ask = ask
         self._names: dict[str, str] = {}
         self._parts: list[Object] = []
@@ -82,11 +88,6 @@ class Contents:
             first[_SIGNATURE] = NO_SIGNATURE
 
     def _system(self, blocks: list[Object], path: str) -> None:
-        if self.contents:
-            self._ask.cannot(
-                f"{path}.role", "is system after the conversation began, which Gemini has no place for"
-            )
-            return
         for number, block in enumerate(blocks):
             text = read.checked_text(block.get("text"), f"{path}.content.{number}.text")
             self.instruction.append({"text": text})
@@ -163,6 +164,11 @@ class Contents:
         if block["type"] == "text":
             only(block, _TEXT, path, self._ask)
             texts.append(read.checked_text(block.get("text"), f"{path}.text"))
+            return
+        if block["type"] == "tool_reference":
+            only(block, _REFERENCE, path, self._ask)
+            texts.append(read.checked_text(block.get("tool_name"), f"{path}.tool_name"))
+            self.loaded.add(texts[-1])
             return
         if block["type"] not in {"image", "document", "search_result"}:
             self._ask.cannot(f"{path}.type", f"is {block['type']}, which Gemini has nothing like")

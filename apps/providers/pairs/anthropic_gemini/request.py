@@ -22,7 +22,7 @@ _FIELDS = frozenset(
     {
         "model", "stream", "messages", "system", "max_tokens", "temperature", "top_p", "top_k", "stop_sequences",
         "tools", "tool_choice", "thinking", "output_config", "output_format", "service_tier", "speed",
-        "metadata", "cache_control",
+        "metadata", "cache_control", "diagnostics", "context_management",
     }
 )  # fmt: skip
 _MOST_STOPS = 5
@@ -54,7 +54,7 @@ def _body(fields: Mapping[str, Any], ask: Ask) -> Object:
     instruction = [{"text": block["text"]} for block in system(fields) if block["text"]]
     if instruction or contents.instruction:
         body["systemInstruction"] = {"parts": [*instruction, *contents.instruction]}
-    add_tools(body, fields, ask)
+    add_tools(body, fields, contents.loaded, ask)
     config = {**_sampling(fields, ask), **_format(fields, ask)}
     thinking = _thinking(fields, ask)
     if thinking:
@@ -62,6 +62,7 @@ def _body(fields: Mapping[str, Any], ask: Ask) -> Object:
     if config:
         body["generationConfig"] = config
     _service(body, fields, ask)
+    _context(fields, ask)
     return body
 
 
@@ -164,6 +165,16 @@ def _shown(thinking: Mapping[str, Any]) -> bool:
     if display not in (None, "summarized", "omitted"):
         raise InvalidError("thinking.display", "has to be summarized or omitted")
     return bool(display != "omitted")
+
+
+def _context(fields: Mapping[str, Any], ask: Ask) -> None:
+    """Clearing of old thinking only saves tokens; what changes the conversation cannot be asked for."""
+    given = fields.get("context_management")
+    edits = None if given is None else checked_object(given, "context_management").get("edits")
+    for number, edit in enumerate([] if edits is None else checked_list(edits, "context_management.edits")):
+        path = f"context_management.edits.{number}"
+        if not str(checked_object(edit, path).get("type")).startswith("clear_thinking"):
+            ask.cannot(path, "changes the conversation on its way, which Gemini does not offer")
 
 
 def _service(body: Object, fields: Mapping[str, Any], ask: Ask) -> None:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tools of an Anthropic request and how they may be used."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import Any
 
 from apps.providers.dialects.anthropic_request import checked_list, checked_object, checked_text
@@ -17,8 +17,8 @@ _TOOL = frozenset(
 _CHOICES = {"auto": "AUTO", "any": "ANY", "tool": "ANY", "none": "NONE"}
 
 
-def add_tools(body: Object, fields: Mapping[str, Any], ask: Ask) -> None:
-    """Write `tools` and `toolConfig`."""
+def add_tools(body: Object, fields: Mapping[str, Any], loaded: Set[str], ask: Ask) -> None:
+    """Write `tools` and `toolConfig`; a deferred tool is declared once a `tool_reference` has loaded it."""
     given = fields.get("tools")
     tools = [] if given is None else checked_list(given, "tools")
     declarations: list[Object] = []
@@ -27,8 +27,10 @@ def add_tools(body: Object, fields: Mapping[str, Any], ask: Ask) -> None:
         path = f"tools.{number}"
         kind = checked_object(tool, path).get("type")
         if kind is None or kind == "custom":
-            declarations.append(_declaration(tool, path, ask))
-            strict = strict or tool.get("strict") is True
+            declaration = _declaration(tool, path, ask)
+            if not tool.get("defer_loading") or declaration["name"] in loaded:
+                declarations.append(declaration)
+                strict = strict or tool.get("strict") is True
         elif str(kind).startswith("web_search_"):
             searches = _search(tool, path, ask) or searches
         else:
@@ -55,8 +57,6 @@ def _declaration(tool: Mapping[str, Any], path: str, ask: Ask) -> Object:
     if tool.get("description") is not None:
         found["description"] = checked_text(tool["description"], f"{path}.description")
     found["parametersJsonSchema"] = checked_object(tool.get("input_schema"), f"{path}.input_schema")
-    if tool.get("defer_loading"):
-        ask.cannot(f"{path}.defer_loading", "is true, and Gemini loads every tool at once")
     if tool.get("allowed_callers") not in (None, ["direct"]):
         ask.cannot(f"{path}.allowed_callers", "names callers that Gemini does not have")
     return found
