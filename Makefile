@@ -20,7 +20,7 @@ UV := $(BIN)/uv $(if $(STORE),--system-certs)
 SYNC := $(UV) pip sync --quiet --require-hashes --python $(BIN)/python
 COMPILE := $(UV) pip compile --quiet --generate-hashes --universal --python-version 3.11 --no-header --no-emit-index-url --no-emit-find-links
 
-.PHONY: help run test test-slow test-fault lint types contracts bench vendor e2e reference lock clean
+.PHONY: help run test test-slow test-fault matrix lint types contracts bench vendor e2e reference lock clean
 
 help: ## show what can be made
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -36,6 +36,9 @@ test-slow: $(STAMPS)/dev ## run the tests that take more than a few seconds
 
 test-fault: $(STAMPS)/dev ## run the tests that kill processes and stop stores
 	@$(BIN)/python -m pytest -m "fault and not e2e" $(ARGS)
+
+matrix: $(STAMPS)/dev ## run official clients against every provider and write docs/reference/compatibility.md
+	@$(BIN)/python -m pytest -n auto -m matrix tests/matrix --matrix-page docs/reference/compatibility.md $(ARGS)
 
 lint: $(STAMPS)/dev ## check style of code and templates
 	@$(BIN)/ruff check .

@@ -2,6 +2,7 @@
 """The stand-ins turn down what the providers turn down, in the providers' own error forms."""
 
 import json
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -44,6 +45,16 @@ def post(upstream: Upstream, name: str, body: Any, path: str = "", **headers: st
     return httpx.post(
         f"{upstream.root}{path or PATHS[name]}", json=body, headers=sent, timeout=20, verify=PLAIN
     )
+
+
+def noted(upstream: Upstream, request_id: str) -> dict[str, Any]:
+    """The log's line of a request; it is written after the answer went out."""
+    for _ in range(500):
+        for line in upstream.lines():
+            if line["request_id"] == request_id:
+                return line
+        time.sleep(0.02)
+    pytest.fail(f"the log does not know {request_id}")
 
 
 def message_of(name: str, answer: httpx.Response) -> str:
@@ -186,7 +197,7 @@ def test_the_log_has_what_arrived_and_no_credential(upstreams: dict[str, Upstrea
         **{"x-request-id": "req-seen", "x-api-key": "sk-secret"},
     )
 
-    line = next(line for line in upstreams["anthropic"].lines() if line["request_id"] == "req-seen")
+    line = noted(upstreams["anthropic"], "req-seen")
     assert json.loads(line["body"]) == bodies.ANTHROPIC
     assert line["headers"]["anthropic-version"] == "2026-10-21"
     assert "sk-secret" not in json.dumps(line)
