@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Gemini generateContent with an API key (ai.google.dev/api/generate-content); the base URL ends in a version."""
 
+import math
+import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
@@ -12,6 +14,7 @@ from apps.providers.dialects.gemini_finish import block_reason, block_text
 from apps.providers.dialects.gemini_usage import read_usage
 
 _ERROR_CHARS = 500
+_DELAY = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)s\Z", re.ASCII)
 _encode = msgspec.json.Encoder().encode
 _any = msgspec.json.Decoder().decode
 
@@ -56,6 +59,21 @@ class Gemini:
         except (ValueError, RecursionError):
             return ""
         return _message(answer) or _printable(block_text(answer))
+
+
+def retry_after(body: bytes) -> str:
+    """Whole seconds to wait, which Google tells in the body of an error and not in a header; empty when it does not."""
+    try:
+        error = _object(body).get("error")
+    except (ValueError, RecursionError):
+        return ""
+    details = error.get("details") if isinstance(error, dict) else None
+    for detail in details if isinstance(details, list) else ():
+        delay = detail.get("retryDelay") if isinstance(detail, dict) else None
+        seconds = _DELAY.match(delay) if isinstance(delay, str) else None
+        if seconds:
+            return str(math.ceil(float(seconds[1])))
+    return ""
 
 
 def _object(body: bytes) -> dict[str, Any]:

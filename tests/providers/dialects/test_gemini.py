@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from apps.providers.dialects.gemini import DIALECT
+from apps.providers.dialects.gemini import DIALECT, retry_after
 from apps.providers.dialects.gemini_usage import read_usage, usage_metadata
 from apps.providers.usage import MOST, Usage
 
@@ -111,6 +111,17 @@ def test_errors_in_a_stream(body: Any) -> None:
 def test_the_text_of_an_error(body: bytes, text: str) -> None:
     assert DIALECT.error_text(body) == text
     assert DIALECT.decode_event(raw({"error": {}})).error == "the provider reported an error"
+
+
+@pytest.mark.parametrize(
+    ("delay", "seconds"),
+    [("34s", "34"), ("0.4s", "1"), ("3.002899s", "4"), ("soon", ""), (7, ""), ("-3s", ""), (None, "")],
+)
+def test_when_to_come_back_is_said_in_the_body(delay: Any, seconds: str) -> None:
+    kind = "type.googleapis.com/google.rpc"
+    details = [{"@type": f"{kind}.QuotaFailure"}, {"@type": f"{kind}.RetryInfo", "retryDelay": delay}]
+    assert retry_after(raw({"error": {"code": 429, "details": details}})) == seconds
+    assert retry_after(raw(ERROR)) == retry_after(b"<html>") == ""
 
 
 def test_usage_counts_everything_once() -> None:
