@@ -92,7 +92,7 @@ def read_prices(raw: Any) -> PriceList:
 def document(prices: PriceList) -> dict[str, Any]:
     """A price list as JSON, without what says nothing."""
     found: dict[str, Any] = msgspec.json.decode(_encode(prices))
-    return found
+    return {name: value for name, value in found.items() if value != "0"}
 
 
 def _at(sources: Sources, moment: int) -> Rates:
