@@ -4,7 +4,6 @@
 Google's JSON takes `inlineData` and `inline_data` alike; what a client named itself (arguments, schemas) is left alone.
 """
 
-import mimetypes
 from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,6 +14,14 @@ Object = dict[str, Any]
 
 # What Google tells clients to send with calls that no Gemini model made (ai.google.dev/gemini-api/docs/thought-signatures).
 NO_SIGNATURE = "skip_thought_signature_validator"
+_MEDIA_TYPES = {
+    "png": "image/png", "jpg": "image/jpeg", "jpeg": "image/jpeg", "webp": "image/webp", "gif": "image/gif",
+    "heic": "image/heic", "heif": "image/heif", "avif": "image/avif", "bmp": "image/bmp", "tif": "image/tiff",
+    "tiff": "image/tiff", "svg": "image/svg+xml", "pdf": "application/pdf", "json": "application/json",
+    "txt": "text/plain", "md": "text/markdown", "csv": "text/csv", "html": "text/html", "xml": "text/xml",
+    "wav": "audio/wav", "mp3": "audio/mp3", "aac": "audio/aac", "ogg": "audio/ogg", "flac": "audio/flac",
+    "mp4": "video/mp4", "mov": "video/mov", "mpeg": "video/mpeg", "webm": "video/webm",
+}  # fmt: skip
 _KEPT_BY_GOOGLE = ("gs://", "https://generativelanguage.googleapis.com/", "files/")
 
 
@@ -90,16 +97,20 @@ class Calls:
 
     def opened(self, name: str, given: Any) -> str:
         """The id of a call: its own, or one that stays the same however often the history is sent."""
-        self._made += 1
-        call_id = given if isinstance(given, str) and given else f"{self._prefix}{self._made}"
+        call_id = given if isinstance(given, str) else ""
+        while not call_id:
+            self._made += 1
+            call_id = f"{self._prefix}{self._made}"
+            if call_id in self._names:
+                call_id = ""
         self._open.setdefault(name, []).append(call_id)
         self._names[call_id] = name
         return call_id
 
     def answered(self, name: str, given: Any, param: str) -> str:
         """The id of the call that a response is for: the one it names, else the first open one of that function."""
-        if isinstance(given, str) and self._names.get(given) == name:
-            waiting = self._open.get(name, [])
+        if isinstance(given, str) and given in self._names:
+            waiting = self._open[self._names[given]]
             if given in waiting:
                 waiting.remove(given)
             return given
@@ -107,6 +118,10 @@ class Calls:
         if not waiting:
             raise InvalidError(param, f"answers a call of {name!r} that was not made")
         return waiting.pop(0)
+
+    def waiting(self) -> str:
+        """The name of a function whose call has no response yet; empty when all have theirs."""
+        return next((name for name, calls in self._open.items() if calls), "")
 
 
 def data_url(mime: str, data: str) -> str:
@@ -138,7 +153,11 @@ def file_data(url: str, mime: str = "") -> Object:
 
 def media_type(url: str) -> str:
     """The media type that a URL's ending stands for; empty when it stands for none."""
-    return mimetypes.guess_type(urlsplit(url).path)[0] or ""
+    try:
+        path = urlsplit(url).path
+    except ValueError:
+        return ""
+    return _MEDIA_TYPES.get(path.rpartition(".")[2].lower(), "")
 
 
 def kept_by_google(uri: str) -> bool:

@@ -158,6 +158,7 @@ def test_closing_changes_only_open_objects() -> None:
 
 def test_calls_and_responses() -> None:
     calls = Calls()
+    assert not calls.waiting()
     assert [calls.opened("f", None), calls.opened("g", ""), calls.opened("f", "own")] == [
         "call_1",
         "call_2",
@@ -165,10 +166,17 @@ def test_calls_and_responses() -> None:
     ]
     assert calls.answered("f", "own", "p") == "own"
     assert calls.answered("f", "another", "p") == "call_1"
+    assert calls.waiting() == "g"
     assert calls.answered("g", None, "p") == "call_2"
     with pytest.raises(InvalidError) as fault:
         calls.answered("g", None, "contents[1].parts[0]")
     assert fault.value.param == "contents[1].parts[0]"
+    assert not calls.waiting()
+    assert [Calls().opened("f", "call_1"), calls.opened("f", "call_3"), calls.opened("f", None)] == [
+        "call_1",
+        "call_3",
+        "call_4",
+    ]
 
 
 def test_spellings() -> None:

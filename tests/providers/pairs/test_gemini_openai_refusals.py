@@ -131,6 +131,9 @@ def test_what_cannot_be_said_is_refused_or_named(param: str, fields: Object) -> 
     [
         ("contents", {"contents": []}),
         ("contents", {"contents": "Hello"}),
+        ("contents", {"contents": [model({"text": "t", "thought": True})]}),
+        ("contents", {"contents": [*HELLO, model({"functionCall": {"name": "f"}})]}),
+        ("contents[2].parts", {"contents": [*HELLO, model({"functionCall": {"name": "f"}}), *HELLO]}),
         ("contents[0].role", {"contents": [{"role": "robot", "parts": []}]}),
         ("contents[0].parts[0]", {"contents": [user({"text": "x", "inlineData": {}})]}),
         ("contents[0].parts[0].text", {"contents": [user({"text": 5})]}),

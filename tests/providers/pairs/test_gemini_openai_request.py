@@ -170,6 +170,23 @@ def test_calls_with_ids_find_their_responses_by_them() -> None:
     assert [(m["tool_call_id"], m["content"]) for m in found[2:]] == [("b", "2"), ("a", "1")]
 
 
+def test_a_stream_that_was_kept_chunk_by_chunk_is_one_message() -> None:
+    found = messages(
+        user({"text": "Hi"}),
+        model({"text": "I "}),
+        model({"text": "look."}),
+        model({"functionCall": {"name": "f"}}),
+        model({"functionCall": {"name": "g"}}),
+        model({"text": ""}),
+        user({"functionResponse": {"name": "g", "response": {"output": "2"}}}),
+        user({"functionResponse": {"name": "f", "response": {"output": "1"}}}),
+    )
+    assert [message["role"] for message in found] == ["user", "assistant", "tool", "tool"]
+    assert found[1]["content"] == "I look."
+    assert [call["function"]["name"] for call in found[1]["tool_calls"]] == ["f", "g"]
+    assert [message["tool_call_id"] for message in found[2:]] == ["call_2", "call_1"]
+
+
 def test_signatures_go_to_gemini_models_behind_openais_dialect() -> None:
     contents = [
         user({"text": "Hi"}),

@@ -339,6 +339,9 @@ def test_what_cannot_be_said_is_refused_or_named(param: str, fields: Object) -> 
         ("messages[0].content[0].image_url.url", {"messages": [{"role": "user", "content": [
             {"type": "image_url", "image_url": {"url": "data:image/png,raw"}}]}]}),
         ("messages[0].tool_call_id", {"messages": [{"role": "tool", "tool_call_id": "x", "content": "y"}]}),
+        ("messages[1].tool_calls[1]", {"messages": [*HELLO,
+            {"role": "assistant", "tool_calls": [call(), call("c2")]},
+            {"role": "tool", "tool_call_id": "c1", "content": "y"}, *HELLO]}),
         ("messages[0].tool_calls[0].function.arguments", {"messages": [
             {"role": "assistant", "tool_calls": [call(arguments="[1")]}]}),
         ("temperature", {"temperature": "warm"}),

@@ -51,6 +51,8 @@ class History:
         self._ask = ask
         self._detail = detail
         self._calls = Calls()
+        self._texts: list[str] = []
+        self._made: list[Object] = []
         self._signs = "gemini" in ask.upstream_model
 
     def system(self, texts: list[str]) -> None:
@@ -62,17 +64,30 @@ class History:
         """Take in all contents."""
         if contents is None or contents == []:
             raise InvalidError("contents", "must be a list with at least one content")
+        before = ""
         for path, content in objects(contents, "contents"):
             role = content.get("role") or "user"
             if not content.keys() <= _CONTENT:
                 for name in content.keys() - _CONTENT:
                     self._ask.cannot(f"{path}.{name}", "is not a field that an OpenAI model can be told")
             if role == "model":
+                if before != "model":
+                    self._all_answered(path)
                 self._model(content, path)
             elif word(role) in {"user", "function", "tool"}:
+                self._assistant()
                 self._user(content, path)
             else:
                 raise InvalidError(f"{path}.role", "must be user or model")
+            before = role
+        self._assistant()
+        self._all_answered("contents")
+        if all(message["role"] == "system" for message in self.messages):
+            raise InvalidError("contents", "must hold something to answer")
+
+    def _all_answered(self, path: str) -> None:
+        if name := self._calls.waiting():
+            raise InvalidError(path, f"must first bring the response to the call of {name!r}")
 
     def _user(self, content: Mapping[str, Any], path: str) -> None:
         parts: list[Object] = []
@@ -87,24 +102,27 @@ class History:
             elif kind:
                 raise InvalidError(f"{where}.{kind}", "can only be made by the model")
         if parts:
+            self._all_answered(f"{path}.parts")
             self.messages.append({"role": "user", "content": _content(parts)})
 
     def _model(self, content: Mapping[str, Any], path: str) -> None:
-        texts: list[str] = []
-        calls: list[Object] = []
         for where, part in parts_of(content, path):
             kind = self._kind(part, where)
             if kind == "text":
                 if part.get("thought") is not True:
-                    texts.append(part["text"])
+                    self._texts.append(part["text"])
             elif kind == "functionCall":
                 call = self._call(camel(part[kind], f"{where}.{kind}"), f"{where}.{kind}")
                 if self._signs and part.get("thoughtSignature"):
                     call["extra_content"] = {"google": {"thought_signature": part["thoughtSignature"]}}
-                calls.append(call)
+                self._made.append(call)
             elif kind:
                 self._ask.cannot(f"{where}.{kind}", "cannot be part of an OpenAI model's own message")
-        text = "".join(texts)
+
+    def _assistant(self) -> None:
+        """The message for the model's contents so far: clients keep a stream as one content for each chunk."""
+        text, calls = "".join(self._texts), self._made
+        self._texts, self._made = [], []
         if calls:
             self.messages.append({"role": "assistant", "content": text or None, "tool_calls": calls})
         elif text:

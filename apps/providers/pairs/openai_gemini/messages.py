@@ -41,6 +41,7 @@ class History:
         self._ask = ask
         self._names: dict[str, str] = {}
         self._results: list[Object] | None = None
+        self._waiting: dict[str, str] = {}
         self._details: dict[str, str] = {}
         self._wants_signatures = takes_levels(ask.upstream_model)
 
@@ -50,6 +51,7 @@ class History:
             raise InvalidError("messages", "must be a list with at least one message")
         for number, message in enumerate(messages):
             self._message(message, f"messages[{number}]")
+        self._all_answered()
         if not self.contents:
             self._ask.cannot("messages", "must hold more than a system message for a Gemini model")
             self.contents = [{"role": "user", "parts": [{"text": text} for text in self.system]}]
@@ -78,6 +80,7 @@ class History:
             self._tool(message, path)
             return
         self._results = None
+        self._all_answered()
         if role == "system":
             if self.contents:
                 self._ask.cannot(f"{path}.role", "cannot be system after the first turn for a Gemini model")
@@ -89,6 +92,10 @@ class History:
                 self.contents.append({"role": "user", "parts": parts})
         elif parts := self._assistant_parts(message, path):
             self.contents.append({"role": "model", "parts": parts})
+
+    def _all_answered(self) -> None:
+        for call_id, path in self._waiting.items():
+            raise InvalidError(path, f"must be followed by a tool message for {call_id!r}")
 
     def _check(self, given: Mapping[str, Any], known: frozenset[str], path: str) -> None:
         if given.keys() <= known:
@@ -205,6 +212,7 @@ class History:
         except (TypeError, msgspec.DecodeError, RecursionError):
             raise InvalidError(f"{path}.function.arguments", "must be a JSON object in a text") from None
         self._names[call_id] = name
+        self._waiting[call_id] = path
         return {"id": call_id, "name": name, "args": args}
 
     def _tool(self, message: Mapping[str, Any], path: str) -> None:
@@ -212,6 +220,7 @@ class History:
         name = self._names.get(call_id) if isinstance(call_id, str) else None
         if name is None:
             raise InvalidError(f"{path}.tool_call_id", "must be the id of a tool call made before")
+        self._waiting.pop(str(call_id), None)
         texts = self._texts(message.get("content"), f"{path}.content")
         part = {"functionResponse": {"id": call_id, "name": name, "response": _response("".join(texts))}}
         if self._results is None:
