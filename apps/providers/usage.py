@@ -92,37 +92,38 @@ class Partial(msgspec.Struct, frozen=True, kw_only=True):
 
     def whole(self) -> Usage:
         """The usage as far as it is known; counts that cannot be are brought within their bounds."""
-        counts = {name: _count(getattr(self, name)) for name in _COUNTS}
-        tools = {name: _count(calls) for name, calls in (self.tools or {}).items() if calls > 0}
-        cached = counts["cache_read"] + counts["cache_write_5m"] + counts["cache_write_1h"]
-        if self.input is None and (self.fresh is not None or cached):
-            counts["input"] = min(MOST, _count(self.fresh) + cached)
-        if self.output is None and (self.visible is not None or counts["reasoning"]):
-            counts["output"] = min(MOST, _count(self.visible) + counts["reasoning"])
-        return Usage(**_bounded(counts), tools=tools)
+        known = _said(self)
+        tools = {name: _count(calls) for name, calls in known.pop("tools", {}).items() if calls > 0}
+        counts = {name: _count(number) for name, number in known.items()}
+        fresh, visible = counts.pop("fresh", None), counts.pop("visible", None)
+        cached = sum(counts.get(name, 0) for name in _STORED)
+        if "input" not in counts and (fresh is not None or cached):
+            counts["input"] = min(MOST, (fresh or 0) + cached)
+        if "output" not in counts and (visible is not None or "reasoning" in counts):
+            counts["output"] = min(MOST, (visible or 0) + counts.get("reasoning", 0))
+        _bound(counts)
+        return Usage(**counts, tools=tools)
 
 
-_COUNTS = tuple(
-    field.name for field in msgspec.structs.fields(Usage) if field.name not in {"tools", "requests"}
-)
-_PARTIAL = tuple(field.name for field in msgspec.structs.fields(Partial) if field.name != "tools")
-_IN_INPUT = ("audio_input", "image_input", "video_input")
-_IN_OUTPUT = ("reasoning", "audio_output", "image_output")
+_STORED = ("cache_read", "cache_write_5m", "cache_write_1h")
+_PARTS = {
+    "audio_input": "input",
+    "image_input": "input",
+    "video_input": "input",
+    "reasoning": "output",
+    "audio_output": "output",
+    "image_output": "output",
+}
 
 
 def merge(earlier: Partial | None, later: Partial) -> Partial:
     """Two reports of one call: what the later one says holds, what it leaves open stays."""
     if earlier is None:
         return later
-    known: dict[str, Any] = {
-        name: old if (new := getattr(later, name)) is None else new
-        for name, old in ((name, getattr(earlier, name)) for name in _PARTIAL)
-    }
-    if later.tools is None:
-        known["tools"] = earlier.tools
-    else:
-        known["tools"] = {**(earlier.tools or {}), **later.tools}
-    return Partial(**known)
+    before, after = _said(earlier), _said(later)
+    if "tools" in before and "tools" in after:
+        after["tools"] = before["tools"] | after["tools"]
+    return Partial(**(before | after))
 
 
 def total(*usages: Usage) -> Usage:
@@ -132,7 +133,9 @@ def total(*usages: Usage) -> Usage:
         for name, calls in usage.tools.items():
             tools[name] = tools.get(name, 0) + calls
     counts = {
-        name: min(MOST, sum(getattr(usage, name) for usage in usages)) for name in (*_COUNTS, "requests")
+        name: min(MOST, sum(getattr(usage, name) for usage in usages))
+        for name in Usage.__struct_fields__
+        if name != "tools"
     }
     return Usage(**counts, tools=tools)
 
@@ -145,21 +148,24 @@ def from_record(stored: Mapping[str, Any]) -> Usage:
         raise ValueError(f"not a usage: {fault}") from None
 
 
-def _count(number: int | None) -> int:
-    return 0 if number is None else min(MOST, max(0, number))
+def _said(partial: Partial) -> dict[str, Any]:
+    return {name: value for name, value in msgspec.structs.asdict(partial).items() if value is not None}
 
 
-def _bounded(counts: dict[str, int]) -> dict[str, int]:
+def _count(number: int) -> int:
+    return min(MOST, max(0, number))
+
+
+def _bound(counts: dict[str, int]) -> None:
     """Parts are never more than what they are parts of."""
-    left = counts["input"]
-    for name in ("cache_read", "cache_write_5m", "cache_write_1h"):
-        counts[name] = min(counts[name], left)
-        left -= counts[name]
-    for names, whole in ((_IN_INPUT, counts["input"]), (_IN_OUTPUT, counts["output"])):
-        for name in names:
-            counts[name] = min(counts[name], whole)
+    left = counts.get("input", 0)
+    for name in _STORED:
+        if name in counts:
+            counts[name] = min(counts[name], left)
+            left -= counts[name]
+    for name, whole in _PARTS.items():
+        if name in counts:
+            counts[name] = min(counts[name], counts.get(whole, 0))
     for kind in ("audio", "image"):
-        counts[f"cached_{kind}"] = min(
-            counts[f"cached_{kind}"], counts["cache_read"], counts[f"{kind}_input"]
-        )
-    return counts
+        if (name := f"cached_{kind}") in counts:
+            counts[name] = min(counts[name], counts.get("cache_read", 0), counts.get(f"{kind}_input", 0))
