@@ -9,7 +9,7 @@ from typing import Any
 from apps.core import redis_names
 from apps.core.values import ShapeError
 from apps.keys.domain import OpenRecord
-from apps.keys.store import split_open
+from apps.keys.store import TOLD_SECONDS, split_open
 
 CORRECTED_SECONDS = 30 * 86_400
 REBUILD_SECONDS = 120
@@ -50,6 +50,18 @@ for i = 3, #KEYS do
   local field = ARGV[2 * i - 3]
   if redis.call('HEXISTS', KEYS[i], field) == 1 then redis.call('HINCRBY', KEYS[i], field, ARGV[2 * i - 2]) end
 end
+return 1
+"""
+
+
+# KEYS  1 counters flag, 2 what the store was told of later, 3.. spend of each budget
+# ARGV  1 epoch, 2 request id, 3 seconds to remember it, then per budget: field, micro-dollars to add
+# Answers 1 when this call counted it, 0 when it was counted before, -1 when the counters are of another epoch.
+GUESSED = """
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return -1 end
+if redis.call('SADD', KEYS[2], ARGV[2]) == 0 then return 0 end
+redis.call('EXPIRE', KEYS[2], ARGV[3])
+for i = 3, #KEYS do redis.call('HINCRBY', KEYS[i], ARGV[2 * i - 2], ARGV[2 * i - 1]) end
 return 1
 """
 
@@ -173,6 +185,28 @@ def correct(
     for _budget_id, start, amount in amounts:
         args += [f"{start}:spent", amount]
     return int(client.eval(CORRECT, len(keys), *keys, *args))
+
+
+def mark_told(client: Any, organisation_id: str, record_ids: Sequence[str]) -> None:
+    """Remember that the store has open records of these exchanges: settling those is what counts them."""
+    if record_ids:
+        client.sadd(redis_names.told(organisation_id), *record_ids)
+        client.expire(redis_names.told(organisation_id), TOLD_SECONDS)
+
+
+def count_guessed(
+    client: Any, organisation_id: str, record_id: str, for_epoch: str, amounts: Sequence[tuple[str, int, int]]
+) -> int:
+    """Count an exchange that the store was never told of; see GUESSED."""
+    keys = [
+        redis_names.counters(organisation_id),
+        redis_names.told(organisation_id),
+        *(redis_names.spend(organisation_id, budget_id) for budget_id, _start, _amount in amounts),
+    ]
+    args: list[str | int] = [for_epoch, record_id, TOLD_SECONDS]
+    for _budget_id, start, amount in amounts:
+        args += [f"{start}:spent", amount]
+    return int(client.eval(GUESSED, len(keys), *keys, *args))
 
 
 def spent(client: Any, organisation_id: str, budget_id: str, start: int) -> int:

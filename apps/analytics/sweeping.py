@@ -2,8 +2,8 @@
 """Closing what dead processes left open, and telling counters of ends that came in late."""
 
 import logging
-from collections.abc import Iterator
-from datetime import timedelta
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
 from typing import Any
 
 from apps.analytics import store
@@ -33,6 +33,7 @@ def sweep(client: Any) -> int:
             dead.add(lease)
     for lease in store.acknowledged(client):
         if lease in dead or is_over(client, lease):
+            settled += _count_guesses(client, lease)
             store.forget_process(client, lease)
     return settled
 
@@ -54,25 +55,48 @@ def is_over(client: Any, lease: str) -> bool:
 def apply_corrections(client: Any) -> int:
     """Tell the counters of finished records that replaced interrupted ones; how many were applied."""
     epoch = store.epoch(client)
-    known: dict[str, dict[str, Budget]] = {}
+    known = _Budgets()
     applied = []
     for row in selectors.unapplied_corrections()[:CHUNK]:
         org = row.organisation_id
         if not epoch or store.counters_epoch(client, org) != epoch:
             # A rebuild will count from the records, which are right already.
             continue
-        if org not in known:
-            known[org] = {budget.id: budget for budget in budgets(org)}
-        change = row.charged_after - row.charged_before
-        amounts = [
-            (budget.id, boundaries(budget.window, budget.zone, row.accounted_at)[0], change)
-            for budget in (known[org].get(budget_id) for budget_id in row.budget_ids)
-            if budget is not None
-        ]
+        amounts = known.amounts(org, row.budget_ids, row.accounted_at, row.charged_after - row.charged_before)
         if store.correct(client, org, row.pk, amounts) >= 0:
             applied.append(row.pk)
     services.mark_corrections_applied(applied)
     return len(applied)
+
+
+class _Budgets:
+    """Budgets by organisation, each read once."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, dict[str, Budget]] = {}
+
+    def amounts(
+        self, organisation_id: str, budget_ids: Iterable[str], at: datetime, charge: int
+    ) -> list[tuple[str, int, int]]:
+        """(budget, start of the window it falls into, charge) for each budget that still exists."""
+        if organisation_id not in self._known:
+            self._known[organisation_id] = {budget.id: budget for budget in budgets(organisation_id)}
+        known = self._known[organisation_id]
+        found = [known[budget_id] for budget_id in budget_ids if budget_id in known]
+        return [(budget.id, boundaries(budget.window, budget.zone, at)[0], charge) for budget in found]
+
+
+def _count_guesses(client: Any, lease: str) -> int:
+    """Count what a dead process admitted while it could not ask these counters, and never told them of."""
+    epoch, known, counted = store.epoch(client), _Budgets(), 0
+    # Those of another epoch are in the counters, which were rebuilt from the records since.
+    guesses = selectors.guesses(lease, epoch)
+    corrected = selectors.charges_before_correction(row.id for _org, row in guesses)
+    for org, row in guesses:
+        charged = corrected.get(row.id, row.charged)
+        amounts = known.amounts(org, row.budget_ids, row.accounted_at, charged)
+        counted += store.count_guessed(client, org, row.id, epoch, amounts) == 1
+    return counted
 
 
 def _last_word(client: Any, lease: str) -> Any:
@@ -94,6 +118,7 @@ def _close(client: Any, organisation_id: str, lease: str) -> int:
         # Read again: an end may have come in between, and what is in the database decides.
         recorded = selectors.charges(organisation_id, wanted)
         corrected = selectors.charges_before_correction(wanted)
+        store.mark_told(client, organisation_id, wanted)
         for record in chunk:
             # A correction that waits speaks of the figure before it, so that is what it must find.
             charged = corrected.get(record.id, recorded[record.id])

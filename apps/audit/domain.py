@@ -165,6 +165,8 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True):
     budget_ids: tuple[str, ...] = ()
     # The store's clock at admission, which chose the budget windows; 0 where nothing was admitted.
     admitted_ms: int = 0
+    # The epoch of the counters that could not be asked, where it was admitted on a share; empty otherwise.
+    guessed: str = ""
     # How long it took
     stages: tuple[Stage, ...] = ()
     total_us: int = 0

@@ -66,6 +66,11 @@ def settled(organisation_id: str) -> str:
     return f"sf:{{{organisation_id}}}:settled"
 
 
+def told(organisation_id: str) -> str:
+    """SET of guessed exchanges that the store was told of later; of a dead process, only the others still count."""
+    return f"sf:{{{organisation_id}}}:told"
+
+
 def rebuilding(organisation_id: str) -> str:
     """STRING token of the rebuild under way; a flush takes it away, and with it the right to finish."""
     return f"sf:{{{organisation_id}}}:rebuilding"

@@ -107,13 +107,16 @@ if redis.call('EXISTS', KEYS[3]) == 0 then redis.call('SADD', KEYS[4], ARGV[1]) 
 return 1
 """
 
-# KEYS  1 open records, 2 open leases, 3 rates of the key, 4.. spend of each budget
-# ARGV  1 request id, 2 lease id, 3 open record in its stored form, 4 reserved micro-dollars, then a window start per budget
+# KEYS  1 open records, 2 open leases, 3 rates of the key, 4 what the store was told of later, 5.. spend of each budget
+# ARGV  1 request id, 2 lease id, 3 open record in its stored form, 4 reserved micro-dollars,
+#       5 seconds to remember that it was told, then a window start per budget
 # Answers 1 when the record was registered again, 0 when the store still had it.
 REOPEN = """
+redis.call('SADD', KEYS[4], ARGV[1])
+redis.call('EXPIRE', KEYS[4], ARGV[5])
 if redis.call('HSETNX', KEYS[1], ARGV[1], ARGV[3]) == 0 then return 0 end
 redis.call('SADD', KEYS[2], ARGV[2])
 redis.call('HINCRBY', KEYS[3], 'now', 1)
-for i = 4, #KEYS do redis.call('HINCRBY', KEYS[i], ARGV[i + 1] .. ':held', ARGV[4]) end
+for i = 5, #KEYS do redis.call('HINCRBY', KEYS[i], ARGV[i + 1] .. ':held', ARGV[4]) end
 return 1
 """

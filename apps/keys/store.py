@@ -16,6 +16,8 @@ from apps.keys.scripts import ADMIT, REOPEN, SETTLE
 ADMIT_SCRIPT = Script(ADMIT)
 SETTLE_SCRIPT = Script(SETTLE)
 REOPEN_SCRIPT = Script(REOPEN)
+# Longer than any process lives whose exchanges the store may have to be asked about.
+TOLD_SECONDS = 30 * 86_400
 SCRIPTS = (ADMIT_SCRIPT, SETTLE_SCRIPT, REOPEN_SCRIPT)
 _PUBLISHED = msgspec.json.Decoder(Key | Absent)
 
@@ -115,7 +117,9 @@ async def reopen(redis: Redis, record: OpenRecord, windows: Sequence[int]) -> bo
         redis_names.open_records(org, record.lease),
         redis_names.open_leases(org),
         redis_names.rates(org, record.key_id),
+        redis_names.told(org),
         *(redis_names.spend(org, budget_id) for budget_id in record.budget_ids),
     ]
-    args: list[Argument] = [record.id, record.lease, join_open(record, windows), record.reserved, *windows]
+    stored = join_open(record, windows)
+    args: list[Argument] = [record.id, record.lease, stored, record.reserved, TOLD_SECONDS, *windows]
     return bool(await redis.script(REOPEN_SCRIPT, keys, args))

@@ -24,7 +24,7 @@ from apps.identity.services import create_organisation
 from apps.keys.domain import Assurance, Budget, Caller, Key, OpenRecord, Window
 from apps.keys.selectors import budgets
 from apps.keys.services import create_budget
-from apps.keys.store import SCRIPTS, Reservation, admit, settle_sync
+from apps.keys.store import SCRIPTS, Reservation, admit, reopen, settle_sync
 from tests.conftest import Stores
 
 TABLES = "audit_record, audit_body, audit_shipped, audit_open, audit_total, audit_spend, audit_correction"
@@ -132,12 +132,29 @@ class Process:
         """The charge of an exchange."""
         return settle_sync(self.world.client, record, charged)
 
+    def tells(self, record: Record) -> OpenRecord:
+        """Registers a guessed exchange once the store is back."""
+        opened = OpenRecord(
+            id=record.id, organisation_id=record.organisation_id, key_id="key_a", lease=self.lease,
+            budget_ids=record.budget_ids, reserved=record.reserved,
+        )  # fmt: skip
+        asyncio.run(self._told(opened))
+        return opened
+
     def serves(self, charged: int = CHARGED) -> OpenRecord:
         """A whole exchange."""
         record = self.admits()
         self.journals(record, charged)
         assert self.settles(record, charged)
         return record
+
+    async def _told(self, record: OpenRecord) -> None:
+        store = Redis(self.world.url, scripts=SCRIPTS)
+        await store.start()
+        try:
+            assert await reopen(store, record, [0])
+        finally:
+            await store.stop()
 
     async def _admitted(self, record: OpenRecord) -> Any:
         world = self.world
