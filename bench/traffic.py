@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from apps.core import sse
-from tests.upstreams.answers import padded
+from tests.upstreams.plan import padded
 from tests.upstreams.script import GREETING
 
 JSON_TEXT_BYTES = 800
@@ -26,6 +26,7 @@ class Shape:
     model: str
     text: str
     stream: bool
+    directive: str = ""
 
 
 JSON = Shape(
@@ -41,6 +42,9 @@ SSE = Shape(
     stream=True,
 )
 SHAPES = {shape.name: shape for shape in (JSON, SSE)}
+# A stream whose events come at once: for many of them, not for figures.
+BURST = Shape("burst", SSE.model, SSE.text, stream=True, directive="[[gap=0]] ")
+ALL = {**SHAPES, BURST.name: BURST}
 
 
 class WrongAnswerError(Exception):
@@ -54,7 +58,7 @@ def body(shape: Shape, model: str, prompt_bytes: int = 900) -> bytes:
         "model": model,
         "messages": [
             {"role": "system", "content": "You answer briefly."},
-            {"role": "user", "content": f"{_COUNTER.decode()} {prompt}"},
+            {"role": "user", "content": f"{shape.directive}{_COUNTER.decode()} {prompt}"},
         ],
         "temperature": 0.2,
         "max_tokens": 256,

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Many requests leave a gateway as it was; and what the soak calls flat is what it says."""
+
+from pathlib import Path
+
+import pytest
+
+from bench import gateway, rows, soak, soak_report
+from bench.ground import ground
+from bench.soak import Sample, Soaked
+from smartflow_site.env import load
+
+KINDS = {"json": 80, "streams": 10, "refused": 6, "left": 4}
+
+
+def soaked(*sizes: float, files: int = 40) -> Soaked:
+    """A soak of 100,000 requests with these megabytes after each equal part."""
+    step = 100_000 // (len(sizes) - 1)
+    samples = [Sample(number * step, size, 40) for number, size in enumerate(sizes)]
+    return Soaked(KINDS, [*samples[:-1], Sample(100_000, sizes[-1], files)])
+
+
+def test_memory_is_compared_with_that_of_a_warm_process() -> None:
+    assert soaked(50, 70, 70.5, 70, 71, 70.5).flat
+    assert soaked(50, 70, 70.5, 70, 71, 70.5).warm.requests == 20_000
+
+
+@pytest.mark.parametrize("each", [64, 100, 1000])
+def test_a_small_leak_is_seen(each: int) -> None:
+    grown = [70 + each * 20_000 * number / 1024 / 1024 for number in range(6)]
+    found = soaked(*grown)
+    assert not found.flat
+    assert round(found.bytes_per_request) == each
+
+
+def test_descriptors_that_stay_open_are_seen() -> None:
+    assert not soaked(50, 70, 70, 70, 70, 70, files=60).flat
+
+
+def test_the_section_of_a_soak_replaces_the_earlier_one_and_outlives_the_rest(tmp_path: Path) -> None:
+    page = tmp_path / "benchmarks.md"
+    page.write_text("# Benchmarks\n\n## JSON\n\ntable\n", encoding="utf-8")
+    soak_report.publish(soaked(50, 70, 70, 70, 70, 90), "h1", tmp_path)
+    soak_report.publish(soaked(50, 70, 70, 70, 70, 70), "h1", tmp_path)
+    text = page.read_text(encoding="utf-8")
+    assert text.startswith("# Benchmarks\n\n## JSON\n\ntable\n\n## Soak\n")
+    assert text.count("## Soak") == 1
+    assert "That is flat" in text
+    assert soak_report.kept(page) == text.partition("table\n")[2]
+    assert '"requests": 100000' in (tmp_path / "soak.json").read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(540)
+def test_20_000_requests_of_every_kind_leave_memory_and_descriptors_flat() -> None:
+    with ground() as base:
+        upstreams = rows.start_upstreams(base, "own")
+        site = gateway.build(base, upstreams)
+        (row,) = gateway.start(base, site, load({}).upstream_client, first=False)
+        found = soak.soak(row, 20_000, print)
+
+    assert found.counts == {"json": 16_000, "streams": 2000, "refused": 1200, "left": 800}
+    assert found.flat, found.samples
