@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from anthropic.types import Message
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from apps.providers.dialects import openai
@@ -176,6 +176,22 @@ def test_what_is_no_chunk_is_told_so(chunk: dict[str, Any]) -> None:
         PAIR.stream(ask(NEW)).feed(chunk)
 
 
+def test_what_comes_amid_a_call_is_told_behind_it() -> None:
+    piece = {"index": 0, **call("a", "f", '{"a":')}
+    chunks = [
+        _chunk({"tool_calls": [piece]}),
+        _chunk({"reasoning_content": "Hm"}),
+        _chunk({"content": "Text"}),
+        _chunk({"tool_calls": [{"index": 0, "function": {"arguments": "1}"}}]}),
+        _chunk({}, "tool_calls"),
+    ]
+    assert message_of(replay(PAIR, ask(NEW), chunks))["content"] == [
+        {"type": "tool_use", "id": "a", "name": "f", "input": {"a": 1}},
+        {"type": "thinking", "thinking": "Hm", "signature": "unsigned"},
+        {"type": "text", "text": "Text"},
+    ]
+
+
 def test_arguments_after_their_end_are_no_answer() -> None:
     translation = PAIR.stream(ask(NEW))
     for piece in ({"index": 0, **call("a", "f", "{}")}, {"index": 1, **call("b", "g", "{")}):
@@ -202,12 +218,14 @@ def _cut(words: str, size: int) -> list[str]:
     return [words[at : at + size] for at in range(0, len(words), size)]
 
 
+# How long an example takes says nothing about it.
+SLOWLY = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 WORDS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=30)
 NAMES = st.from_regex(r"\A[a-z]{1,8}\Z")
 INPUTS = st.dictionaries(WORDS, st.integers() | WORDS | st.lists(st.booleans(), max_size=2), max_size=3)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(SLOWLY, max_examples=50)
 @given(
     st.data(),
     WORDS | st.just(""),
@@ -251,7 +269,7 @@ def test_a_stream_amounts_to_the_whole_answer(
     assert (sum(usage[part] for part in parts), usage["output_tokens"]) == (provider.input, provider.output)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(SLOWLY, max_examples=30)
 @given(WORDS, st.lists(st.tuples(NAMES, INPUTS), max_size=3))
 def test_there_and_back_again(text: str, calls: list[tuple[str, dict[str, Any]]]) -> None:
     """An answer told to an OpenAI client by way of Anthropic's form is the answer that was given."""

@@ -176,6 +176,7 @@ def test_what_a_model_does_not_take(model: str, fields: dict[str, Any], param: s
         ({"output_config": {"format": {"type": "xml"}}}, "output_config.format.type"),
         ({"output_config": {"format": {"type": "json_schema"}}}, "output_config.format.schema"),
         ({"tools": {}}, "tools"),
+        ({"tool_choice": {"type": "any"}}, "tool_choice"),
         ({"tools": [{"name": "f"}]}, "tools.0.input_schema"),
         ({"tools": [TOOL], "tool_choice": {"type": "tool", "name": "g"}}, "tool_choice.name"),
         ({"tools": [TOOL], "tool_choice": {"type": "maybe"}}, "tool_choice.type"),

@@ -6,7 +6,7 @@ import pathlib
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from apps.providers.dialects import anthropic_usage
@@ -175,6 +175,8 @@ def events_of(content: list[dict[str, Any]], stop_reason: str, size: int) -> Any
     yield {"type": "message_stop"}
 
 
+# How long an example takes says nothing about it.
+SLOWLY = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 WORDS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=30)
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | WORDS,
@@ -194,7 +196,7 @@ BLOCKS = st.one_of(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(SLOWLY, max_examples=50)
 @given(
     st.lists(BLOCKS, max_size=6), st.sampled_from(["end_turn", "max_tokens", "refusal"]), st.integers(1, 9)
 )

@@ -166,6 +166,7 @@ def test_what_a_model_does_not_take(model: str, fields: dict[str, Any], param: s
         ({"messages": HI, "temperature": "hot"}, "temperature"),
         ({"messages": HI, "stop": 5}, "stop"),
         ({"messages": HI, "tools": {}}, "tools"),
+        ({"messages": HI, "tool_choice": "required"}, "tool_choice"),
         ({"messages": HI, "tools": [{"type": "function"}]}, "tools[0].function"),
         ({"messages": HI, "tools": [WEATHER], "tool_choice": "maybe"}, "tool_choice"),
         (

@@ -345,6 +345,12 @@ def test_json_mode_is_a_call_whose_input_is_the_answer() -> None:
     assert choice["finish_reason"] == "stop"
 
 
+def test_json_mode_after_calls_of_tools() -> None:
+    body = sent({"messages": CALLED, "response_format": {"type": "json_object"}})
+    assert [tool["name"] for tool in body["tools"]][:2] == ["weather", "time"]
+    assert body["tool_choice"]["name"] == body["tools"][2]["name"]
+
+
 def test_web_search_and_tier() -> None:
     options = {"user_location": {"type": "approximate", "approximate": {"city": "Paris", "country": "FR"}}}
     body = sent({"messages": HI, "web_search_options": options, "service_tier": "default"})

@@ -30,10 +30,14 @@ def translate(fields: Mapping[str, Any], body: Object, ask: Ask) -> None:
         function = _tool(read.checked_object(tool, f"tools.{number}"), f"tools.{number}", ask)
         if function is not None:
             found.append({"type": "function", "function": function})
+    choice = fields.get("tool_choice")
     if not found:
+        if not given and choice is not None:
+            kind = read.checked_object(choice, "tool_choice").get("type")
+            if kind not in {"auto", "none"}:
+                raise InvalidError("tool_choice", "needs tools to choose from")
         return
     body["tools"] = found
-    choice = fields.get("tool_choice")
     if choice is None:
         return
     kind = read.checked_object(choice, "tool_choice").get("type")

@@ -200,13 +200,13 @@ def _format(fields: Mapping[str, Any], body: Object, ask: Ask) -> None:
     if kind == "json_schema":
         body["output_config"] = {**body.get("output_config", {}), "format": _schema(given)}
     elif kind == "json_object":
-        if body.get("tools") or _thinks(body):
+        if fields.get("tools") or fields.get("web_search_options") is not None or _thinks(body):
             reason = (
                 "json_object cannot be asked of Anthropic together with tools or reasoning: use json_schema"
             )
             ask.cannot("response_format", reason)
             return
-        body["tools"] = [_OBJECT_TOOL]
+        body["tools"] = [*body.get("tools", ()), _OBJECT_TOOL]
         body["tool_choice"] = {"type": "tool", "name": JSON_TOOL, "disable_parallel_tool_use": True}
     elif kind != "text":
         raise InvalidError("response_format.type", "has to be text, json_object or json_schema")

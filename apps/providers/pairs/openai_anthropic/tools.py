@@ -24,6 +24,8 @@ def translate(fields: Mapping[str, Any], body: Object, ask: Ask) -> None:
     if fields.get("web_search_options") is not None:
         found.append(_search(as_object(fields["web_search_options"], "web_search_options"), ask))
     if not found:
+        if not given and choice not in (None, "none", "auto"):
+            raise InvalidError("tool_choice", "needs tools to choose from")
         # Anthropic wants the tools of earlier calls to be known; with "none" they cannot be called again.
         found = [{"name": name, "input_schema": {"type": "object"}} for name in _called(body["messages"])]
         if found:
