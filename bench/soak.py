@@ -62,12 +62,12 @@ class Soaked:
         return self.growth <= MOST_GROWTH and self.samples[-1].files - self.warm.files <= MOST_FILES
 
 
-def soak(row: Row, requests: int, say: Callable[[str], None]) -> Soaked:
+def soak(row: Row, requests: int, say: Callable[[str], None], parts: int = PARTS) -> Soaked:
     """Send the mix in equal parts and look after each; GroundError when the gateway keeps ended exchanges."""
     row = replace(row, ways={**row.ways, traffic.BURST.name: row.ways["sse"]})
-    counts = {kind: requests // PARTS * share // 100 for kind, share in MIX.items()}
+    counts = {kind: requests // parts * share // 100 for kind, share in MIX.items()}
     found = [Sample(0, processes.rss_kb(row.pid) / 1024, processes.open_files(row.pid))]
-    for part in range(1, PARTS + 1):
+    for part in range(1, parts + 1):
         slot(row, traffic.JSON, 16, requests=counts["json"])
         slot(row, traffic.BURST, 16, requests=counts["streams"])
         otherwise.refuse(row, counts["refused"])
@@ -79,7 +79,7 @@ def soak(row: Row, requests: int, say: Callable[[str], None]) -> Soaked:
             )
         )
         say(f"{found[-1].requests} requests: {found[-1].mb:.1f} MB, {found[-1].files} descriptors")
-    return Soaked({kind: count * PARTS for kind, count in counts.items()}, found)
+    return Soaked({kind: count * parts for kind, count in counts.items()}, found)
 
 
 def _wait_idle(port: int) -> None:

@@ -8,7 +8,7 @@ import msgspec
 
 from apps.core import clock
 from bench.conditions import machine, versions
-from bench.soak import MIX, MOST_FILES, MOST_GROWTH, PARTS, Soaked
+from bench.soak import MIX, MOST_FILES, MOST_GROWTH, Soaked
 
 _TITLE = "## Soak"
 _KINDS = {
@@ -39,7 +39,7 @@ def section(soaked: Soaked, client: str) -> str:
     lines += [
         f"| {sample.requests:,} | {sample.mb:.1f} | {sample.files} |"
         for number, sample in enumerate(soaked.samples)
-        if number in {0, 1} or number % (PARTS // 10) == 0
+        if number in {0, 1} or number % max(1, len(soaked.samples) // 10) == 0
     ]
     grown = f"{soaked.growth:+.1%} ({soaked.bytes_per_request:+.0f} bytes a request)"
     verdict = "flat" if soaked.flat else "NOT flat"

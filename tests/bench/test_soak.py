@@ -57,7 +57,7 @@ def test_20_000_requests_of_every_kind_leave_memory_and_descriptors_flat() -> No
         upstreams = rows.start_upstreams(base, "own")
         site = gateway.build(base, upstreams)
         (row,) = gateway.start(base, site, load({}).upstream_client, first=False)
-        found = soak.soak(row, 20_000, print)
+        found = soak.soak(row, 20_000, print, parts=10)
 
     assert found.counts == {"json": 16_000, "streams": 2000, "refused": 1200, "left": 800}
     assert found.flat, found.samples
