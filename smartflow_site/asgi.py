@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The composition root: one application that hands each request to the half that answers it, by exact path prefix."""
 
+import functools
 import os
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
@@ -76,7 +77,13 @@ class Application:
 
 
 def _under(path: str, prefixes: tuple[str, ...]) -> bool:
-    return any(path == prefix or path.startswith(prefix + "/") for prefix in prefixes)
+    """Whether a path is one of some prefixes or lies below one; a longer word is neither."""
+    return path in prefixes or path.startswith(_below(prefixes))
+
+
+@functools.cache
+def _below(prefixes: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(prefix + "/" for prefix in prefixes)
 
 
 def _config(env: Env) -> Config:

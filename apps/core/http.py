@@ -9,10 +9,10 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import aiohttp
+import msgspec
 from aiohttp.abc import AbstractResolver, ResolveResult
 from multidict import CIMultiDict
 from typing_extensions import override
@@ -33,19 +33,23 @@ class CallError(Exception):
         self.kind = kind
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(msgspec.Struct, frozen=True):
     """One request to a provider; times are seconds, `total` bounds a whole JSON answer."""
 
     url: str
-    headers: tuple[tuple[str, str], ...] = field(repr=False)
-    body: bytes = field(repr=False)
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
     connect: float
     silence: float
     total: float | None
     private_allowed: bool = False
     verify_tls: bool = True
     method: str = "POST"
+
+    @override
+    def __repr__(self) -> str:
+        # Headers carry the credential, the body what a person wrote.
+        return f"Call({self.method} {self.url})"
 
 
 class Incoming(Protocol):

@@ -15,6 +15,8 @@ KINDS = {
     "ntf": "notice", "hook": "webhook", "dlv": "delivery", "led": "ledger entry", "ls": "lease", "rvl": "reveal",
     "prc": "price", "prx": "price correction",
 }  # fmt: skip
+# Two of the four bits of a digit say which variant the UUID is; the other two stay random.
+_VARIANT = {digit: "89ab"[number & 3] for number, digit in enumerate("0123456789abcdef")}
 PATTERN = re.compile(r"^([a-z]{2,4})_[0-9a-f]{12}7[0-9a-f]{3}[89ab][0-9a-f]{15}$")
 
 
@@ -25,9 +27,8 @@ def new(kind: str) -> str:
 
 def at(kind: str, milliseconds: int) -> str:
     """A fresh id of a kind that carries the given moment."""
-    noise = int.from_bytes(urandom(10), "big")
-    tail = (noise >> 6 & 0xFFF) << 64 | 0x8000000000000000 | (noise >> 18)
-    return f"{kind}_{milliseconds:012x}7{tail:019x}"
+    noise = urandom(10).hex()
+    return f"{kind}_{milliseconds:012x}7{noise[:3]}{_VARIANT[noise[3]]}{noise[4:19]}"
 
 
 def milliseconds(identifier: str) -> int:

@@ -45,4 +45,6 @@ def micro_text(micro: int) -> str:
     """A number of micro-dollars as dollars with at least two decimals; no `Decimal` is made."""
     sign = "-" if micro < 0 else ""
     whole, fraction = divmod(abs(micro), MICRO)
-    return f"{sign}{whole}.{f'{fraction:06d}'.rstrip('0').ljust(2, '0')}"
+    if fraction % 10_000 == 0:
+        return f"{sign}{whole}.{fraction // 10_000:02d}"
+    return f"{sign}{whole}.{fraction:06d}".rstrip("0")

@@ -2,6 +2,7 @@
 """The steps from the provider's answer on: review, price, record, and what follows the last byte."""
 
 from time import perf_counter_ns
+from typing import Any
 
 import msgspec
 
@@ -22,6 +23,8 @@ from apps.providers.stage import Sent
 _encode = msgspec.json.Encoder().encode
 BYTES_PER_TOKEN = 4
 LEFT = {"client_closed", "draining"}
+# How an attempt ends that made the provider work.
+_REACHED = {"ok", "cancelled", "cut", "garbage"}
 
 
 def review(exchange: Exchange, sent: Sent) -> bytes | Refuse:
@@ -31,11 +34,14 @@ def review(exchange: Exchange, sent: Sent) -> bytes | Refuse:
     assert whole is not None  # noqa: S101 - a whole answer was sent
     exchange.usage = whole.usage
     exchange.record.finish_reason = whole.finish_reason
-    messages = [choice.get("message") for choice in whole.body["choices"]]
-    produced = [message for message in messages if isinstance(message, (dict, list))]
-    exchange.produced_chars = sum(
-        len(str(message.get("content") or "")) for message in produced if isinstance(message, dict)
-    )
+    produced: list[Any] = []
+    for choice in whole.body["choices"]:
+        message = choice.get("message")
+        if isinstance(message, dict):
+            exchange.produced_chars += len(str(message.get("content") or ""))
+            produced.append(message)
+        elif isinstance(message, list):
+            produced.append(message)
     refusal, rewritten = review_values(exchange, produced)
     exchange.stage("review", since)
     if refusal is not None:
@@ -65,14 +71,14 @@ def price(exchange: Exchange) -> None:
     if admission is None or admission.open is None or model is None or request is None:
         return
     usage = exchange.usage
-    reached = any(attempt.outcome in {"ok", "cancelled", "cut", "garbage"} for attempt in record.attempts)
-    # A failure that produced nothing costs nothing; one who leaves has still made the provider work.
-    fruitless = record.error_code and not exchange.produced_chars and record.error_code not in LEFT
     if usage is not None:
         record.usage_source = UsageSource.PROVIDER
-    elif not reached or fruitless:
-        return
     else:
+        reached = any(attempt.outcome in _REACHED for attempt in record.attempts)
+        # A failure that produced nothing costs nothing; one who leaves has still made the provider work.
+        fruitless = record.error_code and not exchange.produced_chars and record.error_code not in LEFT
+        if not reached or fruitless:
+            return
         record.usage_source = UsageSource.ESTIMATED
         usage = Usage(
             input=-(-request.size // BYTES_PER_TOKEN), output=-(-exchange.produced_chars // BYTES_PER_TOKEN)

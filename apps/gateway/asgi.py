@@ -3,6 +3,7 @@
 
 import asyncio
 import contextlib
+import functools
 import ipaddress
 from collections.abc import Awaitable, Callable, MutableMapping
 from time import monotonic
@@ -43,7 +44,8 @@ class Gateway:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request."""
-        await self.rooms.start()
+        if not self.rooms.started:
+            await self.rooms.start()
         headers, refusal = _headers(scope)
         exchange = begin(
             scope["path"],
@@ -234,7 +236,8 @@ class _Answer:
     async def whole(self, status: int, body: bytes) -> None:
         """A JSON answer with all our headers."""
         headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
-        await self._start(status, [*headers, *_figures(self._exchange)])
+        _add_figures(self._exchange, headers)
+        await self._start(status, headers)
         await self._last(body)
 
     async def refuse(self, refusal: Refuse) -> None:
@@ -286,10 +289,11 @@ class _Answer:
 
     async def _start(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
         self._started = True
-        headers += [
-            (name.encode(), value.encode("latin-1", "replace")) for name, value in self._exchange.headers
-        ]
-        headers += [*_facts(self._exchange), *self._extra]
+        admission = self._exchange.admission
+        if admission is not None:
+            headers += admission.headers
+        _add_facts(self._exchange, headers)
+        headers += self._extra
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
 
     async def _last(self, body: bytes) -> None:
@@ -298,33 +302,29 @@ class _Answer:
             await self._send({"type": "http.response.body", "body": body})
 
 
-def _facts(exchange: Exchange) -> list[tuple[bytes, bytes]]:
+def _add_facts(exchange: Exchange, headers: list[tuple[bytes, bytes]]) -> None:
     """Headers that every data-plane answer carries."""
     record = exchange.record
-    found = [(b"x-request-id", record.id.encode())]
+    headers.append((b"x-request-id", record.id.encode()))
     if record.target:
-        found.append((b"x-smartflow-target", _ascii(record.target)))
+        headers.append((b"x-smartflow-target", _ascii(record.target)))
     if record.model:
-        found.append((b"x-smartflow-model", _ascii(record.model)))
+        headers.append((b"x-smartflow-model", _ascii(record.model)))
     if record.phases:
-        found.append((b"x-smartflow-cache-hit", record.cache_hit.encode() or b"none"))
+        headers.append((b"x-smartflow-cache-hit", record.cache_hit.encode() or b"none"))
     if record.cache_key:
-        found.append((b"x-smartflow-cache-key", record.cache_key.encode()))
-    acted = [f"{e.name} v{e.version}={e.action}" for e in record.evaluations if e.action != "allow"]
+        headers.append((b"x-smartflow-cache-key", record.cache_key.encode()))
     if record.bundle:
-        found.append((b"x-smartflow-policy", _ascii(", ".join(acted)) if acted else b"none"))
-    return found
+        acted = [f"{e.name} v{e.version}={e.action}" for e in record.evaluations if e.action != "allow"]
+        headers.append((b"x-smartflow-policy", _ascii(", ".join(acted)) if acted else b"none"))
 
 
-def _figures(exchange: Exchange) -> list[tuple[bytes, bytes]]:
+def _add_figures(exchange: Exchange, headers: list[tuple[bytes, bytes]]) -> None:
     record = exchange.record
-    if exchange.request is None:
-        return []
-    overhead = max(0, record.total_us - record.upstream_us) / 1000
-    return [
-        (b"x-smartflow-cost", f"{record.cost:f}".encode()),
-        (b"x-smartflow-overhead-ms", f"{overhead:.3f}".encode()),
-    ]
+    if exchange.request is not None:
+        overhead = max(0, record.total_us - record.upstream_us)
+        headers.append((b"x-smartflow-cost", f"{record.cost:f}".encode()))
+        headers.append((b"x-smartflow-overhead-ms", b"%d.%03d" % divmod(overhead, 1000)))
 
 
 def _models(exchange: Exchange) -> bytes:
@@ -373,7 +373,9 @@ def _within(address: str, networks: tuple[str, ...]) -> bool:
         return False
 
 
+@functools.lru_cache(maxsize=4096)
 def _ascii(text: str) -> bytes:
+    """A name as a header can carry it; the same few names come with every request."""
     return "".join(char if " " <= char <= "~" else "?" for char in text)[:500].encode()
 
 

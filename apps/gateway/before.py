@@ -18,7 +18,7 @@ from apps.gateway import wire
 from apps.gateway.exchange import Exchange
 from apps.gateway.rooms import Rooms
 from apps.gateway.snapshot import View, admits
-from apps.gateway.texts import Slot, collect, put_back, segments
+from apps.gateway.texts import Slot, collect, put_back
 from apps.keys import stage as keys
 from apps.keys.book import Missing
 from apps.keys.domain import Caller, Key, OpenRecord
@@ -107,7 +107,7 @@ def inspect(exchange: Exchange) -> Refuse | None:
     exchange.record.bundle = view.bundle.digest
     if view.unreadable_policy:
         return _policy_failed("A policy of your organisation cannot be read by this process")
-    verdict = policies.inspect(view.bundle, exchange.facts, segments(request.slots))
+    verdict = policies.inspect(view.bundle, exchange.facts, request.slots)
     refusal = _apply(exchange, request.slots, verdict)
     if view.bodies == "redacted" and refusal is None:
         exchange.prompt_kept = _encode(request.fields)
@@ -188,7 +188,7 @@ async def consult(exchange: Exchange) -> Refuse | None:
     """Step 3b: tiers with an embedder or I/O, only where a policy in scope needs one."""
     view, request = exchange.view, exchange.request
     assert view is not None and request is not None  # noqa: S101, PT018
-    verdict = await policies.consult(view.bundle, exchange.facts, segments(request.slots))
+    verdict = await policies.consult(view.bundle, exchange.facts, request.slots)
     return (
         _apply(exchange, request.slots, verdict)
         if verdict.action is not Action.ALLOW or verdict.failed
@@ -249,20 +249,26 @@ async def send(exchange: Exchange, rooms: Rooms) -> providers.Sent | Refuse:
 
 def note_attempts(exchange: Exchange) -> None:
     """Write the attempts made so far into the record."""
-    exchange.record.attempts = tuple(
-        Attempt(
-            tried.route.target_id,
-            tried.route.target,
-            tried.route.provider,
-            tried.route.upstream_model,
-            (tried.began - exchange.began) // 1000,
-            (tried.ended - tried.began) // 1000,
-            tried.status,
-            tried.outcome,
+    attempts: list[Attempt] = []
+    upstream_us = 0
+    for tried in exchange.tried:
+        route, took = tried.route, (tried.ended - tried.began) // 1000
+        began = (tried.began - exchange.began) // 1000
+        upstream_us += took
+        attempts.append(
+            Attempt(
+                route.target_id,
+                route.target,
+                route.provider,
+                route.upstream_model,
+                began,
+                took,
+                tried.status,
+                tried.outcome,
+            )
         )
-        for tried in exchange.tried
-    )
-    exchange.record.upstream_us = sum(attempt.took_us for attempt in exchange.record.attempts)
+    exchange.record.attempts = tuple(attempts)
+    exchange.record.upstream_us = upstream_us
 
 
 def review_values(exchange: Exchange, values: list[Any]) -> tuple[Refuse | None, bool]:
@@ -272,7 +278,7 @@ def review_values(exchange: Exchange, values: list[Any]) -> tuple[Refuse | None,
     slots: list[Slot] = []
     for value in values:
         collect(value, "assistant", slots)
-    verdict = policies.review(view.bundle, exchange.facts, segments(slots))
+    verdict = policies.review(view.bundle, exchange.facts, slots)
     return _apply(exchange, slots, verdict), verdict.texts is not None
 
 

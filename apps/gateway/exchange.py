@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """One request and its answer while they are under way; the finished `record` is the VAS record."""
 
-from dataclasses import dataclass, field
 from time import perf_counter_ns
+
+import msgspec
+from msgspec import field
 
 from apps.audit.domain import Evaluation, Record, Stage
 from apps.core import ids
@@ -15,8 +17,7 @@ from apps.providers.domain import Model, Usage
 from apps.providers.stage import Tried
 
 
-@dataclass(slots=True)
-class Exchange:
+class Exchange(msgspec.Struct):
     """Filled by the pipeline alone, step after step."""
 
     record: Record
@@ -48,11 +49,6 @@ class Exchange:
         """Note what policies found."""
         if found:
             self.record.evaluations += found
-
-    @property
-    def headers(self) -> tuple[tuple[str, str], ...]:
-        """Limit headers of the admission, empty before it."""
-        return self.admission.headers if self.admission is not None else ()
 
 
 def begin(path: str, client_ip: str, user_agent: str) -> Exchange:

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The path of one chat request, as one sentence; every step returns a value, a refusal ends it."""
 
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from apps.audit.domain import Verdict as Outcome
 from apps.core.outcome import Refuse
@@ -13,8 +14,7 @@ from apps.gateway.stream import Stream, replay
 from apps.providers.stage import Sent
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """A whole JSON answer, reviewed and ready to be recorded."""
 
     body: bytes

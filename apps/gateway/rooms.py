@@ -70,16 +70,16 @@ class Rooms:
         self._edits = Redis(config.redis_url, channel=redis_names.EDITS, on_message=self.snapshot.on_message)
         self._tasks: list[asyncio.Task[None]] = []
         self._starting = asyncio.Lock()
-        self._started = False
+        self.started = False
         self._retry = asyncio.Event()
         self._waited_for_counters = 0
 
     async def start(self) -> None:
         """Open the journal and connect; safe to call at every request, does its work once."""
-        if self._started:
+        if self.started:
             return
         async with self._starting:
-            if self._started:
+            if self.started:
                 return
             self.journal = Journal(self.config.var / "journal", self.lease, self.config.journal_mode)
             self.redis.on_up = self._redis_up
@@ -90,7 +90,7 @@ class Rooms:
                 await self.snapshot.poll()
             for work in (self.snapshot.follow, self._keep_lease, self._settle_rest, self._tick):
                 self._tasks.append(asyncio.create_task(self._kept(work)))
-            self._started = True
+            self.started = True
             # What was loaded stays: the collector need not look at it again. A request leaves no cycles worth a
             # look every 700 objects; a rarer one costs a tenth less (docs/benchmarks.md).
             gc.collect()
@@ -99,7 +99,7 @@ class Rooms:
 
     async def stop(self) -> None:
         """Settle what can be settled, give the lease up, close everything."""
-        if not self._started:
+        if not self.started:
             return
         with contextlib.suppress(RedisDown, hiredis.ReplyError, TimeoutError):
             await asyncio.wait_for(self._settle_once(), 5)
@@ -131,7 +131,7 @@ class Rooms:
         """Why this process should get no requests, empty when it should."""
         if self.draining:
             return "draining"
-        if not self._started:
+        if not self.started:
             return "starting"
         if self.snapshot.age > self.config.max_stale_s:
             return "no current configuration"

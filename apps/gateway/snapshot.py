@@ -5,7 +5,7 @@ import asyncio
 import base64
 import contextlib
 import fnmatch
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from time import monotonic
 from typing import Any
@@ -70,9 +70,11 @@ class View:
         return sorted(found, key=lambda model: (not model.default, model.name))
 
 
-def admits(patterns: Iterable[str], name: str) -> bool:
+def admits(patterns: Collection[str], name: str) -> bool:
     """Whether one of some shell patterns matches a model's name."""
-    return any(pattern in {"*", name} or fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
+    return (
+        "*" in patterns or name in patterns or any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
+    )
 
 
 class Snapshot:

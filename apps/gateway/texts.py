@@ -2,7 +2,6 @@
 """Every text inside a request or an answer, where policies can read it and put something else in its place."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from apps.core.limits import MAX_JSON_DEPTH
@@ -13,6 +12,8 @@ _WORDS = {"role", "type", "finish_reason", "object"}
 _LINKS = {"url", "image_url"}
 _DATA = ("data:image/", "data:audio/", "data:video/")
 _LEAST = 2
+# Where a field says more than the role of its message.
+_ROLES = {"arguments": "tool_call", "reasoning_content": "reasoning"}
 # A whole number of so many digits may be somebody's.
 _LONG_NUMBER = 10**9
 
@@ -21,14 +22,11 @@ class DepthError(ValueError):
     """Nesting deeper than any client needs."""
 
 
-@dataclass(frozen=True, slots=True)
-class Slot:
-    """One text and where it stands: `holder[place]` is the text."""
+class Slot(Segment, frozen=True):
+    """A segment and where it stands: `holder[place]` is the text."""
 
     holder: Any
     place: Any
-    role: str
-    text: str
 
 
 def collect(value: Any, role: str, found: list[Slot]) -> None:
@@ -49,15 +47,12 @@ def collect_field(fields: Any, place: Any, role: str, found: list[Slot]) -> None
     """The text in one place of an object or a list, if it is one."""
     inner = fields[place]
     if isinstance(inner, str):
-        if len(inner) >= _LEAST and not _is_protocol(place, inner):
-            found.append(Slot(fields, place, _role(role, place), inner))
+        if len(inner) >= _LEAST and not (
+            (place in _WORDS and inner.isidentifier()) or (place in _LINKS and inner.startswith(_DATA))
+        ):
+            found.append(Slot(_ROLES.get(place, role), inner, fields, place))
     elif isinstance(inner, int) and abs(inner) >= _LONG_NUMBER:
-        found.append(Slot(fields, place, _role(role, place), str(inner)))
-
-
-def segments(slots: Sequence[Slot]) -> list[Segment]:
-    """The slots as policies read them."""
-    return [Segment(slot.role, slot.text) for slot in slots]
+        found.append(Slot(_ROLES.get(place, role), str(inner), fields, place))
 
 
 def put_back(slots: Sequence[Slot], texts: Sequence[str]) -> None:
@@ -77,11 +72,3 @@ def _walk(value: Any, role: str, found: list[Slot], depth: int) -> None:
                 _walk(inner, role, found, depth - 1)
         else:
             collect_field(value, place, role, found)
-
-
-def _is_protocol(place: Any, text: str) -> bool:
-    return (place in _WORDS and text.isidentifier()) or (place in _LINKS and text.startswith(_DATA))
-
-
-def _role(role: str, place: Any) -> str:
-    return "tool_call" if place == "arguments" else "reasoning" if place == "reasoning_content" else role

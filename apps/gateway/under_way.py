@@ -3,8 +3,9 @@
 
 import asyncio
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from time import monotonic
+
+import msgspec
 
 from apps.core.limits import KEEP_ALIVE_SECONDS
 from apps.keys.domain import OpenRecord
@@ -13,8 +14,7 @@ from apps.keys.stage import Admission
 MAX_UNSETTLED = 100_000
 
 
-@dataclass(slots=True)
-class Handle:
+class Handle(msgspec.Struct):
     """One exchange under way: how to end it early, and how to keep its silent stream alive."""
 
     task: "asyncio.Task[object] | None"

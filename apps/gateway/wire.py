@@ -3,7 +3,6 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -31,8 +30,7 @@ class _Acted(msgspec.Struct):
     tools: list[Any] | None = None
 
 
-@dataclass(slots=True)
-class ChatRequest:
+class ChatRequest(msgspec.Struct):
     """One chat request; `fields` is the whole body, `slots` its texts, which point into `fields`."""
 
     model: str
@@ -91,8 +89,7 @@ def _checked(acted: _Acted, fields: dict[str, Any], slots: list[Slot], size: int
     return ChatRequest(acted.model, fields, slots, bool(acted.stream), usage, limit, acted.n or 1, size)
 
 
-@dataclass(frozen=True, slots=True)
-class Wishes:
+class Wishes(msgspec.Struct, frozen=True):
     """What the request headers ask for, inside what the key allows."""
 
     cache: str = ""
@@ -105,12 +102,15 @@ class Wishes:
     person: str = ""
 
 
+_NO_WISHES = Wishes()
 _CACHE = {"", "skip", "refresh", "only", "exact"}
 _VISIBLE = re.compile(r"^[\x20-\x7e]{0,200}$")
 
 
 def wishes(headers: Mapping[bytes, bytes]) -> Wishes | Refuse:
     """The request headers that are ours; a value that cannot be used is refused by name."""
+    if _HEADERS.keys().isdisjoint(headers):
+        return _NO_WISHES
     found: dict[str, str] = {}
     for header, name in _HEADERS.items():
         value = headers.get(header)

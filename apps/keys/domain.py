@@ -2,7 +2,6 @@
 """Virtual keys, callers, budgets: frozen values and pure decisions."""
 
 import functools
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
@@ -103,8 +102,7 @@ class OpenRecord(Value, frozen=True, kw_only=True):
     demo: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(msgspec.Struct, frozen=True):
     """Who is behind one request; needs no key, tokens and sessions make callers too."""
 
     key: Key

@@ -2,8 +2,8 @@
 """The steps about the caller: identify, admit and reserve, settle."""
 
 import asyncio
+import functools
 from collections.abc import Mapping
-from dataclasses import dataclass
 from time import time
 from typing import Any
 
@@ -28,14 +28,13 @@ _UNSURE = Refuse(
 )
 
 
-@dataclass(slots=True)
-class Admission:
+class Admission(msgspec.Struct):
     """What admission decided: `open` is to be settled; `answer` is the cached one, which holds nothing open."""
 
     open: OpenRecord | None
     windows: tuple[int, ...] = ()
     answer: bytes | None = None
-    headers: tuple[tuple[str, str], ...] = ()
+    headers: tuple[tuple[bytes, bytes], ...] = ()
     guessed: bool = False
     # The second that chose the windows, by the store's clock, by ours where it was guessed; 0 for a cached answer.
     admitted_ms: int = 0
@@ -152,43 +151,59 @@ async def reopen(redis: Redis, pending: list[tuple[OpenRecord, tuple[int, ...]]]
 
 
 def _admitted(caller: Caller, wish: store.Reservation, answer: list[Any]) -> Admission:
-    rows = [tuple(int(cell) for cell in answer[at : at + 4]) for at in range(3, len(answer), 4)]
+    cells = list(map(int, answer[3:]))
     headers = _rate_headers(caller.key, int(answer[1]))
-    for budget, (_, end, spent, held) in zip(caller.key.budgets, rows, strict=True):
+    for place, budget in enumerate(caller.key.budgets):
         if budget.limit is not None:
+            _, end, spent, held = cells[4 * place : 4 * place + 4]
             headers += _budget_headers(budget, spent, held + wish.open.reserved, end)
             break
     at = int(answer[2]) * 1000
     # As the store has it, for the case that it must be registered again.
     record = msgspec.structs.replace(wish.open, admitted_ms=at)
-    return Admission(record, tuple(row[0] for row in rows), headers=headers, admitted_ms=at)
+    return Admission(record, tuple(cells[::4]), headers=headers, admitted_ms=at)
 
 
-def _rate_headers(key: Key, left: int) -> tuple[tuple[str, str], ...]:
+def _rate_headers(key: Key, left: int) -> tuple[tuple[bytes, bytes], ...]:
     if key.requests_per_minute is None:
         return ()
     return (
-        ("x-ratelimit-limit-requests", str(key.requests_per_minute)),
-        ("x-ratelimit-remaining-requests", str(max(0, left))),
+        (b"x-ratelimit-limit-requests", b"%d" % key.requests_per_minute),
+        (b"x-ratelimit-remaining-requests", b"%d" % max(0, left)),
     )
 
 
-def _budget_headers(budget: Budget, spent: int, held: int, end: int) -> tuple[tuple[str, str], ...]:
-    limit = budget.limit or 0
-    reset = (("x-smartflow-budget-reset", from_ms(end * 1000).strftime("%Y-%m-%dT%H:%M:%SZ")),) if end else ()
+def _budget_headers(budget: Budget, spent: int, held: int, end: int) -> tuple[tuple[bytes, bytes], ...]:
+    name, most, reset = _budget_facts(budget.name, budget.limit or 0, end)
+    left = max(0, (budget.limit or 0) - spent - held)
     return (
-        ("x-smartflow-budget", header_text(budget.name)),
-        ("x-smartflow-budget-limit", money.micro_text(limit)),
-        ("x-smartflow-budget-spent", money.micro_text(spent)),
-        ("x-smartflow-budget-remaining", money.micro_text(max(0, limit - spent - held))),
+        (b"x-smartflow-budget", name),
+        (b"x-smartflow-budget-limit", most),
+        (b"x-smartflow-budget-spent", money.micro_text(spent).encode()),
+        (b"x-smartflow-budget-remaining", money.micro_text(left).encode()),
         *reset,
     )
+
+
+@functools.lru_cache(maxsize=4096)
+def _budget_facts(name: str, limit: int, end: int) -> tuple[bytes, bytes, tuple[tuple[bytes, bytes], ...]]:
+    """What stays the same of a budget's headers for as long as its window lasts."""
+    until = from_ms(end * 1000).strftime("%Y-%m-%dT%H:%M:%SZ").encode() if end else b""
+    reset = ((b"x-smartflow-budget-reset", until),) if end else ()
+    return header_text(name).encode(), money.micro_text(limit).encode(), reset
+
+
+def _said(headers: tuple[tuple[bytes, bytes], ...]) -> tuple[tuple[str, str], ...]:
+    """Headers in the form of a refusal."""
+    return tuple((name.decode(), value.decode()) for name, value in headers)
 
 
 def _rate_refused(key: Key, answer: list[Any]) -> Refuse:
     limit, wait = int(answer[1]), int(answer[2])
     text = f"Key {key.hint} may send {limit} requests per minute and has. The next one may come in {wait} s."
-    return Refuse("rate_limit_exceeded", text, headers=(("retry-after", str(wait)), *_rate_headers(key, 0)))
+    return Refuse(
+        "rate_limit_exceeded", text, headers=(("retry-after", str(wait)), *_said(_rate_headers(key, 0)))
+    )
 
 
 def _budget_refused(caller: Caller, answer: list[Any], reserved: int) -> Refuse:
@@ -200,7 +215,7 @@ def _budget_refused(caller: Caller, answer: list[Any], reserved: int) -> Refuse:
     reset = f" It resets on {from_ms(end * 1000).strftime('%-d %b %Y at %H:%M UTC')}." if end else ""
     text = f"Budget “{budget.name}” has {amounts}; this request may cost up to {_usd(reserved)}.{reset}"
     wait = (("retry-after", str(max(1, end - at))),) if end else ()
-    return Refuse("budget_exceeded", text, headers=(*wait, *_budget_headers(budget, spent, held, end)))
+    return Refuse("budget_exceeded", text, headers=(*wait, *_said(_budget_headers(budget, spent, held, end))))
 
 
 def _without_redis(book: KeyBook, caller: Caller, wish: store.Reservation) -> Admission | Refuse:

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """What this room keeps in Redis: published keys, open records, and the two scripts' calls."""
 
+import functools
 from collections.abc import Sequence
-from dataclasses import dataclass
 from time import time
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -22,14 +22,38 @@ SCRIPTS = (ADMIT_SCRIPT, SETTLE_SCRIPT, REOPEN_SCRIPT)
 _PUBLISHED = msgspec.json.Decoder(Key | Absent)
 
 
-@dataclass(frozen=True, slots=True)
-class Reservation:
+class Reservation(msgspec.Struct, frozen=True):
     """What one exchange asks admission for."""
 
     open: OpenRecord
     epoch: str
     cache_digest: str
     probe: bool
+
+
+class _Names(NamedTuple):
+    """The names in Redis of all that the exchanges of one key in one process touch."""
+
+    counters: str
+    open_records: str
+    open_leases: str
+    rates: str
+    settled: str
+    told: str
+    spends: tuple[str, ...]
+
+
+@functools.lru_cache(maxsize=4096)
+def _names(organisation_id: str, lease: str, key_id: str, budget_ids: tuple[str, ...]) -> _Names:
+    return _Names(
+        redis_names.counters(organisation_id),
+        redis_names.open_records(organisation_id, lease),
+        redis_names.open_leases(organisation_id),
+        redis_names.rates(organisation_id, key_id),
+        redis_names.settled(organisation_id),
+        redis_names.told(organisation_id),
+        tuple(redis_names.spend(organisation_id, budget_id) for budget_id in budget_ids),
+    )
 
 
 def read_key(raw: bytes) -> Key | None:
@@ -59,15 +83,9 @@ def join_open(record: OpenRecord, windows: Sequence[int]) -> bytes:
 async def admit(redis: Redis, caller: Caller, wish: Reservation) -> list[Any]:
     """Run the admission script; its answer as in `scripts.py`."""
     record, key = wish.open, caller.key
-    org = record.organisation_id
-    keys = [
-        redis_names.counters(org),
-        redis_names.open_records(org, record.lease),
-        redis_names.open_leases(org),
-        redis_names.cached(org, wish.cache_digest),
-        redis_names.rates(org, key.id),
-        *(redis_names.spend(org, budget.id) for budget in key.budgets),
-    ]
+    names = _names(record.organisation_id, record.lease, key.id, record.budget_ids)
+    cached = redis_names.cached(record.organisation_id, wish.cache_digest)
+    keys = (names.counters, names.open_records, names.open_leases, cached, names.rates, *names.spends)
     args: list[Argument] = [
         wish.epoch,
         record.id,
@@ -84,17 +102,11 @@ async def admit(redis: Redis, caller: Caller, wish: Reservation) -> list[Any]:
     return answer
 
 
-def settle_call(record: OpenRecord, charged: int) -> tuple[list[str], list[Argument]]:
+def settle_call(record: OpenRecord, charged: int) -> tuple[tuple[str, ...], tuple[Argument, ...]]:
     """Keys and arguments of the settling script."""
-    org = record.organisation_id
-    keys = [
-        redis_names.open_records(org, record.lease),
-        redis_names.rates(org, record.key_id),
-        redis_names.counters(org),
-        redis_names.settled(org),
-        *(redis_names.spend(org, budget_id) for budget_id in record.budget_ids),
-    ]
-    return keys, [record.id, charged]
+    names = _names(record.organisation_id, record.lease, record.key_id, record.budget_ids)
+    keys = (names.open_records, names.rates, names.counters, names.settled, *names.spends)
+    return keys, (record.id, charged)
 
 
 def settle_sync(client: Any, record: OpenRecord, charged: int) -> bool:
@@ -112,14 +124,8 @@ def _budget_arguments(budget: Budget) -> list[Argument]:
 
 async def reopen(redis: Redis, record: OpenRecord, windows: Sequence[int]) -> bool:
     """Register an open record again: it, what it holds, and that it is under way; False when the store still had it."""
-    org = record.organisation_id
-    keys = [
-        redis_names.open_records(org, record.lease),
-        redis_names.open_leases(org),
-        redis_names.rates(org, record.key_id),
-        redis_names.told(org),
-        *(redis_names.spend(org, budget_id) for budget_id in record.budget_ids),
-    ]
+    names = _names(record.organisation_id, record.lease, record.key_id, record.budget_ids)
+    keys = (names.open_records, names.open_leases, names.rates, names.told, *names.spends)
     stored = join_open(record, windows)
     args: list[Argument] = [record.id, record.lease, stored, record.reserved, TOLD_SECONDS, *windows]
     return bool(await redis.script(REOPEN_SCRIPT, keys, args))

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Policies as gateways see them, and the verdicts they lead to."""
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -61,8 +60,7 @@ class Policy(Value, frozen=True, kw_only=True):
     fail_closed: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(msgspec.Struct, frozen=True):
     """What a scope may ask about an exchange."""
 
     key_id: str = ""
@@ -72,16 +70,14 @@ class Facts:
     model: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Segment:
+class Segment(msgspec.Struct, frozen=True):
     """A piece of text with the role it plays: system, user, assistant, tool, document, tool_call, reasoning."""
 
     role: str
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(msgspec.Struct, frozen=True):
     """What all policies in scope say of some segments; `texts` is None where nothing was rewritten.
 
     `reason` names the policy and what it found, for the person who sent the text; never the value.

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from time import perf_counter_ns
 from typing import Any
 
+import msgspec
+
 from apps.core.http import Call, CallError, Client, Incoming
 from apps.core.outcome import Refuse
 from apps.providers.dialects.dialect import Dialect, Whole
@@ -34,8 +36,7 @@ class Route:
     private_allowed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Tried:
+class Tried(msgspec.Struct, frozen=True):
     """One attempt: times are nanoseconds of the process's clock; `status` 0 where no head came."""
 
     route: Route
@@ -47,8 +48,7 @@ class Tried:
     retry_after: str = ""
 
 
-@dataclass(slots=True)
-class Sent:
+class Sent(msgspec.Struct):
     """A usable answer and how it was come by; `whole` for JSON, `incoming` for a stream whose body is to be read."""
 
     route: Route

@@ -2,15 +2,15 @@
 """What a wire dialect offers to the pipeline; the canonical form is OpenAI's chat completion as Python objects."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Protocol
+
+import msgspec
 
 from apps.providers.domain import Usage
 from apps.providers.usage import Partial
 
 
-@dataclass(frozen=True, slots=True)
-class Whole:
+class Whole(msgspec.Struct, frozen=True):
     """A JSON answer: the decoded object, and what the provider says it used (None where it does not say)."""
 
     body: dict[str, Any]
@@ -18,8 +18,7 @@ class Whole:
     finish_reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(msgspec.Struct, frozen=True):
     """One streamed event: `chunk` is the decoded object, `done` marks the end, `error` a fault told mid-stream.
 
     A dialect whose events say their usage whole gives `usage`; one that says it in parts gives `part`, and whoever

@@ -58,11 +58,9 @@ class OpenAI:
     def decode(self, body: bytes) -> Whole:
         """A whole completion; ValueError when it is not one."""
         answer = _object(body)
-        choices = answer.get("choices")
-        if not isinstance(choices, list) or not all(isinstance(choice, dict) for choice in choices):
-            raise ValueError("no choices")
-        reasons = [str(choice.get("finish_reason") or "") for choice in choices]
-        return Whole(answer, _usage(answer.get("usage")), reasons[0] if reasons else "")
+        choices = _choices(answer)
+        reason = str(choices[0].get("finish_reason") or "") if choices else ""
+        return Whole(answer, _usage(answer.get("usage")), reason)
 
     def decode_event(self, data: bytes) -> Piece:
         """One chunk; ValueError when it is not one."""
@@ -71,9 +69,7 @@ class OpenAI:
         chunk = _object(data)
         if "error" in chunk:
             return Piece(error=_message(chunk) or "the provider reported an error")
-        choices = chunk.get("choices")
-        if not isinstance(choices, list) or not all(isinstance(choice, dict) for choice in choices):
-            raise ValueError("no choices")
+        _choices(chunk)
         usage = chunk.get("usage")
         return Piece(chunk, _usage(usage) if usage else None)
 
@@ -83,6 +79,16 @@ class OpenAI:
             return _message(_object(body))
         except (msgspec.DecodeError, RecursionError):
             return ""
+
+
+def _choices(answer: dict[str, Any]) -> list[dict[str, Any]]:
+    choices = answer.get("choices")
+    if not isinstance(choices, list):
+        raise ValueError("no choices")
+    for choice in choices:
+        if not isinstance(choice, dict):
+            raise ValueError("a choice is no object")
+    return choices
 
 
 def _usage(raw: Any) -> Usage | None:
