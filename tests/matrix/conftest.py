@@ -3,6 +3,7 @@
 
 import base64
 import secrets
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -71,7 +72,7 @@ def endpoints(
         finally:
             finish(server)
     finally:
-        stop(process, 9, 10)
+        stop(process, signal.SIGKILL, 10)
 
 
 def alias(provider: str, thinks: bool) -> str:

@@ -83,8 +83,8 @@ def fields(endpoint: Endpoint, question: Question) -> dict[str, Any]:
     if not question.parallel:
         made["parallel_tool_calls"] = False
     if question.schema is not None:
-        named = {"name": "answer", "schema": question.schema, "strict": True}
-        made["response_format"] = {"type": "json_schema", "json_schema": named}
+        form: dict[str, Any] = {"name": "answer", "schema": question.schema, "strict": True}
+        made["response_format"] = {"type": "json_schema", "json_schema": form}
     if question.thinking:
         made["reasoning_effort"] = "high"
     if question.n > 1:

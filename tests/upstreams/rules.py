@@ -124,7 +124,7 @@ def _distance(errors: list[ValidationError]) -> tuple[int, int, int]:
 
 
 def _is_unknown(error: ValidationError) -> bool:
-    return error.validator == "additionalProperties"
+    return bool(error.validator == "additionalProperties")
 
 
 def _fault(error: ValidationError) -> Fault:
