@@ -12,11 +12,10 @@ from typing_extensions import override
 from apps.changes.admin_scope import OrganisationAdmin
 from apps.identity.domain import Role
 from apps.providers import services
-from apps.providers.admin_prices import PriceAdmin, PriceCorrectionAdmin
+from apps.providers.admin_prices import PriceAdmin as PriceAdmin
+from apps.providers.admin_prices import PriceCorrectionAdmin as PriceCorrectionAdmin
 from apps.providers.domain import DIALECTS
 from apps.providers.models import Model, Provider
-
-__all__ = ["ModelAdmin", "PriceAdmin", "PriceCorrectionAdmin", "ProviderAdmin"]
 
 READERS = (Role.COMPLIANCE, Role.AUDITOR)
 
