@@ -72,6 +72,19 @@ def wrong(param: str, **fields: Any) -> None:
         ),
         ("generationConfig.thinkingConfig.other", {"generationConfig": {"thinkingConfig": {"other": 1}}}),
         ("generationConfig.frobnicate", {"generationConfig": {"frobnicate": 1}}),
+        (
+            "contents[0].parts[0].mediaResolution",
+            {
+                "contents": [
+                    user(
+                        {
+                            "inlineData": {"mimeType": "application/pdf", "data": PNG},
+                            "mediaResolution": {"level": "MEDIA_RESOLUTION_LOW"},
+                        }
+                    )
+                ]
+            },
+        ),
         ("cachedContent", {"cachedContent": "cachedContents/1"}),
         ("frobnicate", {"frobnicate": 1}),
         ("serviceTier", {"serviceTier": "golden"}),
@@ -144,6 +157,7 @@ def test_what_cannot_be_said_is_refused_or_named(param: str, fields: Object) -> 
         ("systemInstruction.parts[0]", {"systemInstruction": {"parts": [{"inlineData": {}}]}}),
         ("generationConfig", {"generationConfig": []}),
         ("generationConfig.temperature", {"generationConfig": {"temperature": "warm"}}),
+        ("generationConfig.logprobs", {"generationConfig": {"logprobs": 3}}),
         ("generationConfig.candidateCount", {"generationConfig": {"candidateCount": 1.5}}),
         ("generationConfig.stopSequences", {"generationConfig": {"stopSequences": "x"}}),
         ("generationConfig.responseSchema", {"generationConfig": {"responseSchema": {"type": "OBJECT"}}}),

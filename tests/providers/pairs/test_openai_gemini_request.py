@@ -349,6 +349,7 @@ def test_what_cannot_be_said_is_refused_or_named(param: str, fields: Object) -> 
         ("max_tokens", {"max_tokens": 5, "max_completion_tokens": 5}),
         ("stop", {"stop": [1]}),
         ("logprobs", {"logprobs": 5}),
+        ("top_logprobs", {"top_logprobs": 5}),
         ("tools", {"tools": {}}),
         ("tool_choice", {"tool_choice": "required"}),
         ("tool_choice", {"tools": [tool()], "tool_choice": "sometimes"}),

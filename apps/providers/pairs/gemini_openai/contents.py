@@ -197,6 +197,8 @@ class History:
     ) -> Object | None:
         if mime.startswith("image/"):
             return self._image(data_url(mime, raw), part, path)
+        if _level(part) not in (None, _UNSPECIFIED):
+            self._ask.cannot(f"{path}.mediaResolution", "can only be told for pictures to an OpenAI model")
         if mime in _AUDIO:
             sound = {"data": standard_base64(raw), "format": _AUDIO[mime]}
             return {"type": "input_audio", "input_audio": sound}
@@ -213,14 +215,18 @@ class History:
 
     def _image(self, url: str, part: Mapping[str, Any], path: str) -> Object:
         detail = self._detail
-        given = part.get("mediaResolution")
-        level = given.get("level", _UNSPECIFIED) if isinstance(given, dict) else given
+        level = _level(part)
         if level not in (None, _UNSPECIFIED):
             if word(level) not in _DETAILS:
                 self._ask.cannot(f"{path}.mediaResolution", "can only be low or high for an OpenAI model")
             detail = _DETAILS.get(word(level), detail)
         image = {"url": url, "detail": detail} if detail else {"url": url}
         return {"type": "image_url", "image_url": image}
+
+
+def _level(part: Mapping[str, Any]) -> Any:
+    given = part.get("mediaResolution")
+    return given.get("level") if isinstance(given, dict) else given
 
 
 def _text(text: str) -> Object:

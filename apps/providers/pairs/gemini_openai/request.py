@@ -60,6 +60,8 @@ def translate(fields: Mapping[str, Any], ask: Ask) -> Object:
         body["tool_choice"] = choice
     for name, value in config.items():
         _config_field(body, name, value, ask)
+    if "top_logprobs" in body and "logprobs" not in body:
+        raise InvalidError("generationConfig.logprobs", "needs `responseLogprobs` to be true")
     _format(body, config, ask)
     for name, value in given.items():
         if name == "safetySettings":

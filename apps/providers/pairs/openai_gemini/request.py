@@ -70,6 +70,8 @@ def translate(fields: Mapping[str, Any], ask: Ask) -> Object:
     for name, value in fields.items():
         if value is not None and name not in _LET_GO and name not in _ELSEWHERE:
             _field(draft, name, value)
+    if "logprobs" in draft.config and "responseLogprobs" not in draft.config:
+        raise InvalidError("top_logprobs", "needs `logprobs` to be true")
     _tools(draft, fields)
     extra = fields.get("extra_body")
     told = _extra(draft, extra) if extra is not None else None
