@@ -19,18 +19,24 @@ log = logging.getLogger(__name__)
 CHUNK = 500
 # A journal that nobody has seen for so long is taken for lost with its disk.
 LOST_AFTER = timedelta(hours=1)
+# A living process settles right after it records.
+RECORDED_AFTER = timedelta(minutes=1)
 
 
 def sweep(client: Any) -> int:
-    """Close every open record of processes that are dead and wholly shipped; how many were settled."""
+    """Close open records of processes that are dead and wholly shipped; settle what living ones recorded and forgot.
+
+    Returns how many were settled.
+    """
     settled = 0
     dead: set[str] = set()
     for organisation_id in store.organisations(client):
         for lease in store.open_leases(client, organisation_id):
-            if not is_over(client, lease):
-                continue
-            settled += _close(client, organisation_id, lease)
-            dead.add(lease)
+            if is_over(client, lease):
+                settled += _close(client, organisation_id, lease)
+                dead.add(lease)
+            else:
+                settled += _settle_recorded(client, organisation_id, lease)
     for lease in store.acknowledged(client):
         if lease in dead or is_over(client, lease):
             settled += _count_guesses(client, lease)
@@ -127,6 +133,23 @@ def _close(client: Any, organisation_id: str, lease: str) -> int:
         log.error("%d open records of process %s cannot be read; they stay", unreadable, lease)
     else:
         store.forget_lease(client, organisation_id, lease)
+    return settled
+
+
+def _settle_recorded(client: Any, organisation_id: str, lease: str) -> int:
+    """Settle what a living process recorded long ago and still holds open.
+
+    Where the store admitted, and its answer came too late, the process refused and knows of nothing to settle.
+    """
+    found, _unreadable = store.open_records(client, organisation_id, lease)
+    old = [record for record in found if clock.now() - ids.moment(record.id) > RECORDED_AFTER]
+    settled = 0
+    for chunk in _chunks(old):
+        recorded = selectors.charges(organisation_id, [record.id for record in chunk])
+        for record in chunk:
+            if record.id in recorded:
+                # Should the process settle at this moment after all: whoever comes second does nothing.
+                settled += settle_sync(client, record, recorded[record.id])
     return settled
 
 

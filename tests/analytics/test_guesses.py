@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Exchanges that a process admitted while the store was away, and which it did not live to tell it of."""
+"""Exchanges of which store and process know different things, because they could not speak when it mattered."""
+
+from datetime import timedelta
 
 import pytest
 
@@ -86,6 +88,26 @@ def test_a_rebuild_has_counted_guesses_of_the_epoch_before(world: World) -> None
     assert sweeping.sweep(world.client) == 0
 
     assert world.spend == {}
+
+
+def test_what_a_living_process_was_admitted_without_knowing_is_given_back(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The store's answer came too late, the caller was refused, and the refusal is on record."""
+    world.built()
+    gateway = world.process()
+    refused, running = gateway.admits(), gateway.admits()
+    gateway.journals(refused, charged=0)
+    world.ship()
+    assert sweeping.sweep(world.client) == 0
+    monkeypatch.setattr(sweeping, "RECORDED_AFTER", timedelta(0))
+
+    assert sweeping.sweep(world.client) == 1
+
+    assert world.spend == {"spent": 0, "held": RESERVED}
+    gateway.journals(running)
+    assert gateway.settles(running)
+    assert world.spend == {"spent": CHARGED, "held": 0}
 
 
 def _moved(world: World, gateway: Process, old: str, new: str) -> tuple[str, str, bytes]:
