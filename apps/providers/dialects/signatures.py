@@ -3,15 +3,21 @@
 
 A signature is worth something only to the provider that made it. Anthropic clients send `thinking.signature` back as
 it was, Gemini clients `thoughtSignature` (which must be base64): both carry the other's under a name of ours, so that
-it is known again and never reaches a provider that did not make it.
+it is known again and never reaches a provider that did not make it. A request that stays in its dialect may hold
+carried ones as well, where a conversation went on with another provider: `own_thinking` and `own_signatures` take
+them out, and give the request back itself where there is nothing to do.
 """
 
 import binascii
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
+
+from apps.providers.dialects.anthropic_blocks import UNSIGNED
+from apps.providers.dialects.gemini_parts import NO_SIGNATURE
+from apps.providers.dialects.gemini_thinking import takes_levels
 
 Object = dict[str, Any]
 
@@ -64,6 +70,67 @@ def to_anthropic(signature: str) -> list[Object] | None:
     if not isinstance(blocks, list) or not all(_is_thinking(block) for block in blocks):
         raise ValueError("was changed since it was given out")
     return blocks
+
+
+def own_thinking(fields: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A Messages request for Anthropic itself without thinking that other providers' models did."""
+    messages = fields.get("messages")
+    if not isinstance(messages, list) or not any(map(_has_foreign_thinking, messages)):
+        return fields
+    own = (_own_message(message) for message in messages)
+    # A message of nothing but another's thinking has nothing left to say.
+    return {**fields, "messages": [message for message in own if message is not None]}
+
+
+def own_signatures(fields: Mapping[str, Any], model: str) -> Mapping[str, Any]:
+    """A generateContent request for Gemini itself without signatures that carry Anthropic's thinking."""
+    contents = fields.get("contents")
+    if not isinstance(contents, list) or not any(map(_has_foreign_signature, contents)):
+        return fields
+    return {**fields, "contents": [_own_content(content, takes_levels(model)) for content in contents]}
+
+
+def _has_foreign_thinking(message: Any) -> bool:
+    content = message.get("content") if isinstance(message, dict) else None
+    return isinstance(content, list) and any(map(_is_foreign_thinking, content))
+
+
+def _is_foreign_thinking(block: Any) -> bool:
+    if not isinstance(block, dict) or block.get("type") != "thinking":
+        return False
+    signature = block.get("signature")
+    return isinstance(signature, str) and (signature == UNSIGNED or to_gemini(signature) is not None)
+
+
+def _own_message(message: Any) -> Any:
+    if not _has_foreign_thinking(message):
+        return message
+    kept = [block for block in message["content"] if not _is_foreign_thinking(block)]
+    return {**message, "content": kept} if kept else None
+
+
+def _has_foreign_signature(content: Any) -> bool:
+    parts = content.get("parts") if isinstance(content, dict) else None
+    return isinstance(parts, list) and any(map(_is_foreign_part, parts))
+
+
+def _is_foreign_part(part: Any) -> bool:
+    signature = part.get("thoughtSignature") if isinstance(part, dict) else None
+    return isinstance(signature, str) and signature.startswith(_ANTHROPIC_BASE64)
+
+
+def _own_content(content: Any, wants_signatures: bool) -> Any:
+    if not _has_foreign_signature(content):
+        return content
+    return {**content, "parts": [_own_part(part, wants_signatures) for part in content["parts"]]}
+
+
+def _own_part(part: Any, wants_signatures: bool) -> Any:
+    if not _is_foreign_part(part):
+        return part
+    if wants_signatures and "functionCall" in part:
+        return {**part, "thoughtSignature": NO_SIGNATURE}
+    return {name: value for name, value in part.items() if name != "thoughtSignature"}
 
 
 def _is_thinking(block: Any) -> bool:

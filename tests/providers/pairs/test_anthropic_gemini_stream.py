@@ -240,3 +240,54 @@ def test_what_comes_back_is_what_gemini_said(parts: list[Body]) -> None:
         assert [s for s in kept if s != "skip_thought_signature_validator"] == [
             p["thoughtSignature"] for p in parts if "thoughtSignature" in p
         ]
+
+
+THOUGHT, TEXT, EMPTY = {"text": "Hm.", "thought": True}, {"text": "Yes."}, {"text": ""}
+CALL = {"functionCall": {"id": "fc_1", "name": "f", "args": {"n": 1}}}
+OTHER = {"functionCall": {"id": "fc_2", "name": "f", "args": {"n": 2}}}
+STAND_IN = "skip_thought_signature_validator"
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        ([signed(THOUGHT, "YQ=="), signed(CALL, "Yg==")], None),
+        ([THOUGHT, signed(CALL, "YQ=="), OTHER], None),
+        ([THOUGHT, signed(TEXT, "YQ==")], None),
+        ([THOUGHT, signed(TEXT, "YQ=="), signed(CALL, "Yg==")], None),
+        ([THOUGHT, signed(EMPTY, "YQ==")], None),
+        ([signed(CALL, "YQ=="), signed(OTHER, "Yg==")], None),
+        ([signed(CALL, "YQ=="), TEXT, signed(OTHER, "Yg==")], None),
+        ([THOUGHT, TEXT, signed(EMPTY, "YQ==")], [TEXT, signed(EMPTY, "YQ==")]),
+        ([THOUGHT, TEXT, signed(CALL, "YQ==")], [TEXT, signed(CALL, "YQ==")]),
+        ([CALL, OTHER], [signed(CALL, STAND_IN), OTHER]),
+        ([signed(TEXT, "YQ=="), signed(CALL, "Yg==")], [TEXT, signed(CALL, "Yg==")]),
+    ],
+)
+@pytest.mark.parametrize("as_stream", [False, True], ids=["whole", "stream"])
+def test_signatures_come_back_on_their_own_parts(
+    said: list[Body], kept: list[Body] | None, as_stream: bool
+) -> None:
+    message = fold(streamed(*map(chunk, said), chunk(finish="STOP"))) if as_stream else whole(*said)
+    results = [
+        {"type": "tool_result", "tool_use_id": b["id"], "content": "ok"} for b in message["content"] if b["type"] == "tool_use"
+    ]  # fmt: skip
+    turns = [
+        {"role": "user", "content": "Hello"},
+        {"role": "assistant", "content": message["content"]},
+        {"role": "user", "content": results or "And?"},
+    ]
+    back = PAIR.request({"max_tokens": 10, "messages": turns}, ask())["contents"][1]["parts"]
+    assert back == (said if kept is None else kept)
+
+
+def test_each_block_of_thinking_has_one_signature() -> None:
+    events = streamed(chunk(signed(THOUGHT, "YQ=="), signed(CALL, "Yg==")), chunk(finish="STOP"))
+    told = [e["index"] for e in events if e.get("delta", {}).get("type") == "signature_delta"]
+    assert told == [0, 1]
+
+
+def test_only_the_first_candidate_is_told() -> None:
+    second = {"index": 1, "content": {"parts": [{"text": "Not this."}]}, "finishReason": "SAFETY"}
+    message = PAIR.answer({"candidates": [*chunk(TEXT, finish="STOP")["candidates"], second]}, ask())
+    assert (message["content"], message["stop_reason"]) == ([{"type": "text", "text": "Yes."}], "end_turn")
