@@ -26,14 +26,17 @@ class Stored(Value, frozen=True, kw_only=True):
     stored_ms: int
 
 
-def exact_digest(*, organisation_id: str, reader: str, model_id: str, bundle: str, rewritten: bytes) -> str:
+def exact_digest(
+    *, dialect: str, organisation_id: str, reader: str, model_id: str, bundle: str, rewritten: bytes
+) -> str:
     """The key of an exact hit: everything an answer may depend on, each part with its length in front.
 
     `reader` is the group of callers who may share answers, `rewritten` the request as policies left it, without
     the fields that only say how the answer is delivered.
     """
     digest = sha256()
-    for part in (organisation_id.encode(), reader.encode(), model_id.encode(), bundle.encode(), rewritten):
+    scope = (dialect, organisation_id, reader, model_id, bundle)
+    for part in (*(text.encode() for text in scope), rewritten):
         digest.update(len(part).to_bytes(8, "big"))
         digest.update(part)
     return digest.hexdigest()

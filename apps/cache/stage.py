@@ -11,26 +11,28 @@ from apps.core import redis_names, values
 from apps.core.redis import Redis
 
 MODES = ("", "skip", "refresh", "only", "exact")
-# They change how an answer is delivered or accounted, not what it says.
-_DELIVERY = {"stream", "stream_options", "user", "metadata", "store"}
 _encode = msgspec.json.Encoder(order="sorted").encode
 
 
-def is_eligible(fields: Mapping[str, Any], mode: str) -> bool:
-    """Whether the exact phase applies: one answer, no tools, and not sampled on purpose unless `exact` is asked for."""
-    if mode == "skip" or fields.get("tools") or fields.get("functions") or fields.get("n") not in {None, 1}:
-        return False
-    if fields.get("logprobs") or fields.get("audio") or fields.get("modalities"):
-        return False
-    return mode in {"exact", "only"} or not fields.get("temperature")
+def wanted(mode: str, *, sampled: bool) -> bool:
+    """Whether the exact phase may answer: not what is sampled on purpose, unless `exact` or `only` is asked for."""
+    return mode != "skip" and (mode in {"exact", "only"} or not sampled)
 
 
 def digest(
-    fields: Mapping[str, Any], *, organisation_id: str, reader: str, model_id: str, bundle: str
+    fields: Mapping[str, Any],
+    delivery: frozenset[str],
+    *,
+    dialect: str,
+    organisation_id: str,
+    reader: str,
+    model_id: str,
+    bundle: str,
 ) -> str:
-    """The exact key of a request in its rewritten form."""
-    relevant = {name: value for name, value in fields.items() if name not in _DELIVERY and name != "model"}
+    """The exact key of a request in its rewritten form; fields of `delivery` do not change what an answer says."""
+    relevant = {name: value for name, value in fields.items() if name not in delivery and name != "model"}
     return exact_digest(
+        dialect=dialect,
         organisation_id=organisation_id,
         reader=reader,
         model_id=model_id,

@@ -22,6 +22,7 @@ _RATE, _SERVER = "rate_limit_error", "server_error"
 TABLE: dict[str, Row] = {
     "invalid_json": Row(400, _BAD, "The body is not JSON.", "Send one JSON object in UTF-8."),
     "invalid_request": Row(400, _BAD, "A field is missing, of the wrong type or out of range.", "Correct the field named in `param`."),
+    "unsupported_field": Row(400, _BAD, "The provider's dialect has no word for a field of the request.", "Leave the field out, or send `x-smartflow-drop-params: true`."),
     "invalid_header": Row(400, _BAD, "A request header has a value that cannot be used.", "Correct the header named in `param`."),
     "missing_api_key": Row(401, _AUTH, "No credential was sent.", "Send `Authorization: Bearer sk-sf-…`."),
     "invalid_api_key": Row(401, _AUTH, "The credential is not a key of this system.", "Check the key, or ask for one under Request a key."),

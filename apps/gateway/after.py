@@ -2,7 +2,6 @@
 """The steps from the provider's answer on: review, price, record, and what follows the last byte."""
 
 from time import perf_counter_ns
-from typing import Any
 
 import msgspec
 
@@ -16,6 +15,7 @@ from apps.core.outcome import Refuse
 from apps.gateway.before import reader_of, review_values
 from apps.gateway.exchange import Exchange
 from apps.gateway.rooms import Rooms
+from apps.gateway.texts import characters
 from apps.keys import stage as keys
 from apps.providers.domain import Usage, cost
 from apps.providers.stage import Sent
@@ -28,31 +28,32 @@ _REACHED = {"ok", "cancelled", "cut", "garbage"}
 
 
 def review(exchange: Exchange, sent: Sent) -> bytes | Refuse:
-    """Step 7 for a whole answer: the provider's own bytes unless a policy put something else in."""
+    """Step 7 for a whole answer: the provider's own bytes unless a translation or a policy put something else in."""
     since = perf_counter_ns()
-    whole = sent.whole
+    whole, surface = sent.whole, exchange.surface
     assert whole is not None  # noqa: S101 - a whole answer was sent
     exchange.usage = whole.usage
-    exchange.record.finish_reason = whole.finish_reason
-    produced: list[Any] = []
-    for choice in whole.body["choices"]:
-        message = choice.get("message")
-        if isinstance(message, dict):
-            exchange.produced_chars += len(str(message.get("content") or ""))
-            produced.append(message)
-        elif isinstance(message, list):
-            produced.append(message)
+    body, raw = whole.body, sent.raw
+    if sent.pair is not None and sent.ask is not None:
+        try:
+            body = sent.pair.answer(body, sent.ask)
+        except ValueError:
+            return Refuse("upstream_error", "The provider's answer cannot be read.")
+        raw = _encode(body)
+    exchange.record.finish_reason = surface.finish_reason(body)
+    produced = surface.texts(body)
+    exchange.produced_chars = characters(produced)
     refusal, rewritten = review_values(exchange, produced)
     exchange.stage("review", since)
     if refusal is not None:
         return refusal
-    for choice in whole.body["choices"] if rewritten else ():
-        if choice.get("logprobs"):
-            # They would tell the replaced text token by token.
-            choice["logprobs"] = None
-    delivered = _encode(whole.body) if rewritten else sent.raw
-    keep_answer(exchange, sent.raw, delivered)
-    return delivered
+    if rewritten:
+        surface.scrub(body)
+        raw, original = _encode(body), raw
+        keep_answer(exchange, original, raw)
+    else:
+        keep_answer(exchange, raw, raw)
+    return raw
 
 
 def keep_answer(exchange: Exchange, original: bytes, delivered: bytes) -> None:

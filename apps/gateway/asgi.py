@@ -1,25 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The raw ASGI callable of the data plane: limits, body, request id, disconnects, and the bytes of the answer."""
+"""The raw ASGI callable of the data plane: limits, body, request id, disconnects."""
 
 import asyncio
-import contextlib
-import functools
 import ipaddress
 from collections.abc import Awaitable, Callable, MutableMapping
-from time import monotonic
 from typing import Any
-
-import msgspec
+from urllib.parse import parse_qs
 
 from apps.audit.domain import Verdict
-from apps.core.errors import TABLE, openai_body
+from apps.core.errors import TABLE
 from apps.core.limits import BODY_SECONDS, MAX_EXCHANGES
 from apps.core.outcome import Refuse
-from apps.core.sse import KEEP_ALIVE
-from apps.gateway import after, before, pipeline
+from apps.gateway import after, before, listing, pipeline, places
+from apps.gateway.answer import Answer
 from apps.gateway.exchange import Exchange, begin
+from apps.gateway.places import Place
 from apps.gateway.rooms import Rooms
-from apps.gateway.stream import Stream, error_event
+from apps.gateway.stream import Stream
 from apps.gateway.under_way import Handle
 
 Scope = MutableMapping[str, Any]
@@ -27,9 +24,15 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Headers = dict[bytes, bytes]
 GONE = "smartflow.gone"
-ENDPOINTS = {"/v1/chat/completions": "POST", "/v1/models": "GET"}
-_SINGLE = {b"authorization", b"x-api-key", b"content-length", b"content-type", b"content-encoding"}
-_encode = msgspec.json.Encoder().encode
+_SINGLE = {
+    b"authorization",
+    b"x-api-key",
+    b"x-goog-api-key",
+    b"content-length",
+    b"content-type",
+    b"content-encoding",
+}
+_DIALECT_HEADERS = (b"anthropic-version", b"anthropic-beta")
 
 
 class GoneError(Exception):
@@ -47,24 +50,34 @@ class Gateway:
         if not self.rooms.started:
             await self.rooms.start()
         headers, refusal = _headers(scope)
+        path: str = scope["path"]
+        place = places.find(path)
         exchange = begin(
-            scope["path"],
+            path,
+            place.surface if isinstance(place, Place) else places.surface_of(path),
             self._client_ip(scope, headers),
             headers.get(b"user-agent", b"")[:200].decode("latin-1"),
         )
-        answer = _Answer(send, exchange, self._cors(headers))
-        refusal = refusal or self._refusal(scope)
+        answer = Answer(send, exchange, self._cors(headers))
+        refusal = refusal or self._refusal(scope, place)
         if refusal is None:
-            refusal = await before.identify(exchange, self.rooms, headers)
-        if refusal is not None:
-            await self._refuse(exchange, refusal, answer)
-        elif scope["path"] == "/v1/models":
-            await answer.whole(200, _models(exchange))
+            exchange.told = _told(headers, exchange.surface.name)
+            refusal = await before.identify(exchange, self.rooms, headers, _query_key(scope, exchange))
+        if refusal is not None or isinstance(place, Refuse):
+            await self._refuse(exchange, refusal or _nowhere(place), answer)
+        elif place.call == places.MODELS:
+            await answer.whole(200, listing.body(exchange, headers))
         else:
-            await self._chat(exchange, scope, headers, receive, answer)
+            await self._chat(exchange, scope, headers, receive, answer, place)
 
     async def _chat(
-        self, exchange: Exchange, scope: Scope, headers: Headers, receive: Receive, answer: "_Answer"
+        self,
+        exchange: Exchange,
+        scope: Scope,
+        headers: Headers,
+        receive: Receive,
+        answer: Answer,
+        place: Place,
     ) -> None:
         try:
             body = await self._body(headers, receive)
@@ -76,7 +89,7 @@ class Gateway:
         handle = self.rooms.under_way.begin(exchange.record.id)
         watcher = _watch(scope, receive, handle)
         try:
-            await self._exchange(exchange, body, handle, answer)
+            await self._exchange(exchange, body, handle, answer, place)
         except asyncio.CancelledError:
             if not handle.cut:
                 await asyncio.shield(self._ended_early(exchange, "shutdown", answer))
@@ -97,9 +110,11 @@ class Gateway:
             if watcher is not None:
                 watcher.cancel()
 
-    async def _exchange(self, exchange: Exchange, body: bytes, handle: Handle, answer: "_Answer") -> None:
+    async def _exchange(
+        self, exchange: Exchange, body: bytes, handle: Handle, answer: Answer, place: Place
+    ) -> None:
         """Run the pipeline, record before the last byte, settle after it."""
-        reply = await pipeline.chat(exchange, self.rooms, body)
+        reply = await pipeline.chat(exchange, self.rooms, body, place)
         if isinstance(reply, Refuse):
             await self._refuse(exchange, reply, answer)
             return
@@ -115,14 +130,14 @@ class Gateway:
             await answer.whole(200, reply.body)
         after.settle(exchange, self.rooms, reply.body)
 
-    async def _refuse(self, exchange: Exchange, refusal: Refuse, answer: "_Answer") -> None:
+    async def _refuse(self, exchange: Exchange, refusal: Refuse, answer: Answer) -> None:
         pipeline.refused(exchange, refusal)
         after.price(exchange)
         unrecorded = await after.record(exchange, self.rooms)
         await answer.refuse(unrecorded or refusal)
         after.settle(exchange, self.rooms)
 
-    async def _ended_early(self, exchange: Exchange, why: str, answer: "_Answer") -> None:
+    async def _ended_early(self, exchange: Exchange, why: str, answer: Answer) -> None:
         """The client left, or the process must stop: what was produced is recorded and charged."""
         code, text = (
             ("client_closed", "The client left.")
@@ -139,18 +154,13 @@ class Gateway:
             await answer.end(refusal)
         after.settle(exchange, self.rooms)
 
-    def _refusal(self, scope: Scope) -> Refuse | None:
+    def _refusal(self, scope: Scope, place: Place | Refuse) -> Refuse | None:
         """Reasons to go no further that need no look at the caller."""
-        method = ENDPOINTS.get(scope["path"])
-        if method is None:
-            return Refuse(
-                "not_found",
-                f"There is no endpoint {_short(scope['path'])}. Endpoints: {', '.join(ENDPOINTS)}.",
-            )
-        if scope["method"] != method:
-            return Refuse(
-                "method_not_allowed", f"{scope['path']} answers to {method}.", headers=(("allow", method),)
-            )
+        if isinstance(place, Refuse):
+            return place
+        if scope["method"] != place.method:
+            text = f"{scope['path'][:120]} answers to {place.method}."
+            return Refuse("method_not_allowed", text, headers=(("allow", place.method),))
         if self.rooms.draining:
             return Refuse(
                 "draining",
@@ -226,116 +236,27 @@ class Gateway:
         return ((b"access-control-allow-origin", origin), (b"vary", b"origin"))
 
 
-class _Answer:
-    """Sends one answer, once."""
-
-    def __init__(self, send: Send, exchange: Exchange, extra: tuple[tuple[bytes, bytes], ...]) -> None:
-        self._send, self._exchange, self._extra = send, exchange, extra
-        self._started = self._ended = False
-
-    async def whole(self, status: int, body: bytes) -> None:
-        """A JSON answer with all our headers."""
-        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
-        _add_figures(self._exchange, headers)
-        await self._start(status, headers)
-        await self._last(body)
-
-    async def refuse(self, refusal: Refuse) -> None:
-        """An error answer, or an error event where a stream already began."""
-        if self._started:
-            await self.end(refusal)
-            return
-        body = openai_body(refusal.code, refusal.message, refusal.param)
-        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
-        headers += [(name.encode(), value.encode("latin-1", "replace")) for name, value in refusal.headers]
-        await self._start(refusal.status, headers)
-        await self._last(body)
-
-    async def stream(self, reply: Stream, handle: Handle) -> None:
-        """Events as they come."""
-        await self._start(
-            200,
-            [
-                (b"content-type", b"text/event-stream"),
-                (b"cache-control", b"no-cache"),
-                (b"x-accel-buffering", b"no"),
-            ],
-        )
-        handle.spoke_at = monotonic()
-        handle.whisper = self._whisper
-        events = reply.events()
-        try:
-            async for block in events:
-                handle.spoke_at = monotonic()
-                await self._send({"type": "http.response.body", "body": block, "more_body": True})
-        finally:
-            handle.whisper = None
-            # Closed here and now: what the stream holds must not wait for the collector.
-            await events.aclose()  # type: ignore[attr-defined]  # it is an async generator
-        await self._last(b"")
-
-    async def end(self, refusal: Refuse) -> None:
-        """End an answer that must stop: with an error of its own, or an error event in a stream."""
-        if not self._started:
-            await self.refuse(refusal)
-        elif not self._ended:
-            await self._last(error_event(refusal))
-
-    def _whisper(self) -> None:
-        task = asyncio.ensure_future(
-            self._send({"type": "http.response.body", "body": KEEP_ALIVE, "more_body": True})
-        )
-        task.add_done_callback(lambda done: done.cancelled() or done.exception())
-
-    async def _start(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
-        self._started = True
-        admission = self._exchange.admission
-        if admission is not None:
-            headers += admission.headers
-        _add_facts(self._exchange, headers)
-        headers += self._extra
-        await self._send({"type": "http.response.start", "status": status, "headers": headers})
-
-    async def _last(self, body: bytes) -> None:
-        self._ended = True
-        with contextlib.suppress(OSError):
-            await self._send({"type": "http.response.body", "body": body})
+def _nowhere(place: Place | Refuse) -> Refuse:
+    return place if isinstance(place, Refuse) else Refuse("not_found", "There is nothing here.")
 
 
-def _add_facts(exchange: Exchange, headers: list[tuple[bytes, bytes]]) -> None:
-    """Headers that every data-plane answer carries."""
-    record = exchange.record
-    headers.append((b"x-request-id", record.id.encode()))
-    if record.target:
-        headers.append((b"x-smartflow-target", _ascii(record.target)))
-    if record.model:
-        headers.append((b"x-smartflow-model", _ascii(record.model)))
-    if record.phases:
-        headers.append((b"x-smartflow-cache-hit", record.cache_hit.encode() or b"none"))
-    if record.cache_key:
-        headers.append((b"x-smartflow-cache-key", record.cache_key.encode()))
-    if record.bundle:
-        acted = [f"{e.name} v{e.version}={e.action}" for e in record.evaluations if e.action != "allow"]
-        headers.append((b"x-smartflow-policy", _ascii(", ".join(acted)) if acted else b"none"))
+def _told(headers: Headers, dialect: str) -> tuple[tuple[str, str], ...]:
+    """What a client says about its own dialect: which version of it, and which of its trials it takes part in."""
+    if dialect != "anthropic":
+        return ()
+    return tuple(
+        (name.decode(), value.decode("latin-1"))
+        for name in _DIALECT_HEADERS
+        if (value := headers.get(name)) is not None and value.isascii() and len(value) <= 1000
+    )
 
 
-def _add_figures(exchange: Exchange, headers: list[tuple[bytes, bytes]]) -> None:
-    record = exchange.record
-    if exchange.request is not None:
-        overhead = max(0, record.total_us - record.upstream_us)
-        headers.append((b"x-smartflow-cost", f"{record.cost:f}".encode()))
-        headers.append((b"x-smartflow-overhead-ms", b"%d.%03d" % divmod(overhead, 1000)))
-
-
-def _models(exchange: Exchange) -> bytes:
-    """The models a key may use in OpenAI's form, the default one first."""
-    caller, view = exchange.caller, exchange.view
-    assert caller is not None and view is not None  # noqa: S101, PT018 - identify came first
-    rows = [
-        {"id": model.name, "object": "model", "created": model.created_ms // 1000, "owned_by": "smartflow"}
-        for model in view.allowed(caller.key.models)
-    ]
-    return _encode({"object": "list", "data": rows})
+def _query_key(scope: Scope, exchange: Exchange) -> str:
+    """Google's clients may send their key in the address; no other dialect's do."""
+    query: bytes = scope.get("query_string") or b""
+    if not query or exchange.surface.name != "gemini":
+        return ""
+    return next(iter(parse_qs(query.decode("latin-1")).get("key", ())), "")
 
 
 def _headers(scope: Scope) -> tuple[Headers, Refuse | None]:
@@ -343,7 +264,11 @@ def _headers(scope: Scope) -> tuple[Headers, Refuse | None]:
     found: Headers = {}
     for name, value in scope["headers"]:
         if name in _SINGLE and name in found and found[name] != value:
-            code = "conflicting_credentials" if name in {b"authorization", b"x-api-key"} else "invalid_header"
+            code = (
+                "conflicting_credentials"
+                if name in {b"authorization", b"x-api-key", b"x-goog-api-key"}
+                else "invalid_header"
+            )
             return found, Refuse(
                 code, f"The header `{name.decode()}` came twice with different values; send one."
             )
@@ -371,13 +296,3 @@ def _within(address: str, networks: tuple[str, ...]) -> bool:
         return any(ipaddress.ip_address(address) in ipaddress.ip_network(network) for network in networks)
     except ValueError:
         return False
-
-
-@functools.lru_cache(maxsize=4096)
-def _ascii(text: str) -> bytes:
-    """A name as a header can carry it; the same few names come with every request."""
-    return "".join(char if " " <= char <= "~" else "?" for char in text)[:500].encode()
-
-
-def _short(path: str) -> str:
-    return path[:100] if path.isprintable() else "of this name"

@@ -32,9 +32,11 @@ from apps.routing import stage as routing
 _encode = msgspec.json.Encoder().encode
 
 
-async def identify(exchange: Exchange, rooms: Rooms, headers: Mapping[bytes, bytes]) -> Refuse | None:
+async def identify(
+    exchange: Exchange, rooms: Rooms, headers: Mapping[bytes, bytes], query_key: str = ""
+) -> Refuse | None:
     """Step 1: who is calling, from memory; only a key's first use, or its first after an edit, needs Redis."""
-    secret = keys.credential(headers)
+    secret = keys.credential(headers, query_key)
     if isinstance(secret, Refuse):
         return secret
     key = keys.recognise(rooms.book, rooms.ring, secret)
@@ -65,11 +67,13 @@ async def identify(exchange: Exchange, rooms: Rooms, headers: Mapping[bytes, byt
     return None
 
 
-def understand(exchange: Exchange, body: bytes) -> Refuse | None:
+def understand(
+    exchange: Exchange, body: bytes, model_in_path: str = "", *, stream: bool = False
+) -> Refuse | None:
     """Read the body as far as we act on it, and find the model it names among those the key may use."""
     caller, view, record = exchange.caller, exchange.view, exchange.record
     assert caller is not None and view is not None  # noqa: S101, PT018 - identify came first
-    request = wire.parse(body)
+    request = exchange.surface.parse(body, model_in_path, stream=stream)
     if isinstance(request, Refuse):
         return request
     exchange.request = request
@@ -95,7 +99,7 @@ def understand(exchange: Exchange, body: bytes) -> Refuse | None:
     exchange.facts = Facts(key.id, key.team_id, key.department, key.groups, name)
     if request.output_limit is None and key.assumed_output_tokens is not None:
         # What is reserved must also be what the provider is held to.
-        request.output_limit = request.fields["max_tokens"] = key.assumed_output_tokens
+        exchange.surface.limit_output(request, key.assumed_output_tokens)
     return None
 
 
@@ -128,10 +132,12 @@ async def admit(exchange: Exchange, rooms: Rooms) -> Refuse | None:
     assert caller is not None and view is not None and request is not None and model is not None  # noqa: S101, PT018
     key, mode = caller.key, exchange.wishes.cache
     # A stored answer may have come from another provider than the one asked for.
-    exchange.cacheable = not exchange.wishes.provider and cache.is_eligible(request.fields, mode)
+    exchange.cacheable = not exchange.wishes.provider and exchange.surface.cacheable(request.fields, mode)
     if exchange.cacheable:
         record.cache_key = cache.digest(
             request.fields,
+            exchange.surface.delivery(),
+            dialect=exchange.surface.name,
             organisation_id=key.organisation_id,
             reader=reader_of(view, key),
             model_id=model.id,
@@ -232,11 +238,9 @@ async def send(exchange: Exchange, rooms: Rooms) -> providers.Sent | Refuse:
         sent = await providers.send(
             rooms.client,
             [view.routes[target.id] for target in plan],
-            request.fields,
+            _question(exchange),
             exchange.tried,
-            stream=request.stream,
             seconds=exchange.wishes.seconds or ANSWER_SECONDS,
-            request_id=record.id,
         )
     finally:
         exchange.stage("send", since)
@@ -245,6 +249,24 @@ async def send(exchange: Exchange, rooms: Rooms) -> providers.Sent | Refuse:
         record.target_id, record.target = sent.route.target_id, sent.route.target
         record.provider, record.upstream_model = sent.route.provider, sent.route.upstream_model
     return sent
+
+
+def _question(exchange: Exchange) -> providers.Question:
+    request, model = exchange.request, exchange.model
+    assert request is not None and model is not None  # noqa: S101, PT018
+    return providers.Question(
+        dialect=exchange.surface.name,
+        fields=request.fields,
+        stream=request.stream,
+        told=exchange.told,
+        model=model.name,
+        drop=exchange.wishes.drop,
+        # A stream is always asked for its usage; whether the client sees it is decided when it is told.
+        wants_usage=True,
+        output_cap=model.output_cap,
+        created=clock.now_ms() // 1000,
+        request_id=exchange.record.id,
+    )
 
 
 def note_attempts(exchange: Exchange) -> None:
@@ -277,7 +299,8 @@ def review_values(exchange: Exchange, values: list[Any]) -> tuple[Refuse | None,
     assert view is not None  # noqa: S101
     slots: list[Slot] = []
     for value in values:
-        collect(value, "assistant", slots)
+        if isinstance(value, (dict, list)):
+            collect(value, "assistant", slots)
     verdict = policies.review(view.bundle, exchange.facts, slots)
     return _apply(exchange, slots, verdict), verdict.texts is not None
 

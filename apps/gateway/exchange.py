@@ -9,7 +9,9 @@ from msgspec import field
 from apps.audit.domain import Evaluation, Record, Stage
 from apps.core import ids
 from apps.gateway.snapshot import View
-from apps.gateway.wire import ChatRequest, Wishes
+from apps.gateway.surfaces import openai
+from apps.gateway.surfaces.surface import ChatRequest, Surface
+from apps.gateway.wire import Wishes
 from apps.keys.domain import Caller
 from apps.keys.stage import Admission
 from apps.policies.domain import Facts
@@ -22,7 +24,10 @@ class Exchange(msgspec.Struct):
 
     record: Record
     began: int = field(default_factory=perf_counter_ns)
+    surface: Surface = openai.SURFACE
     wishes: Wishes = field(default_factory=Wishes)
+    # What the client says about its own dialect, for providers who speak it too.
+    told: tuple[tuple[str, str], ...] = ()
     caller: Caller | None = None
     view: View | None = None
     request: ChatRequest | None = None
@@ -51,8 +56,9 @@ class Exchange(msgspec.Struct):
             self.record.evaluations += found
 
 
-def begin(path: str, client_ip: str, user_agent: str) -> Exchange:
+def begin(path: str, surface: Surface, client_ip: str, user_agent: str) -> Exchange:
     """An exchange whose first byte has just come."""
-    return Exchange(
-        Record(id=ids.new("req"), path=path, dialect="openai", client_ip=client_ip, user_agent=user_agent)
+    record = Record(
+        id=ids.new("req"), path=path, dialect=surface.name, client_ip=client_ip, user_agent=user_agent
     )
+    return Exchange(record, surface=surface)

@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The path of one chat request, as one sentence; every step returns a value, a refusal ends it."""
 
-from typing import Any
-
 import msgspec
 
 from apps.audit.domain import Verdict as Outcome
 from apps.core.outcome import Refuse
 from apps.gateway import after, before
 from apps.gateway.exchange import Exchange
+from apps.gateway.places import Place
 from apps.gateway.rooms import Rooms
 from apps.gateway.stream import Stream, replay
 from apps.providers.stage import Sent
@@ -20,9 +19,9 @@ class Answer(msgspec.Struct, frozen=True):
     body: bytes
 
 
-async def chat(exchange: Exchange, rooms: Rooms, body: bytes) -> Answer | Stream | Refuse:
+async def chat(exchange: Exchange, rooms: Rooms, body: bytes, place: Place) -> Answer | Stream | Refuse:
     """Govern one chat request: identify was done from its head, the rest happens here in this order."""
-    if refusal := before.understand(exchange, body):
+    if refusal := before.understand(exchange, body, place.model, stream=place.stream):
         return refusal
     if refusal := before.inspect(exchange):
         return refusal
@@ -74,7 +73,3 @@ def refused(exchange: Exchange, refusal: Refuse) -> None:
             "client_closed",
         }
         record.verdict = Outcome.FAILED if refusal.code in failed else Outcome.REFUSED
-
-
-Reply = Answer | Stream | Refuse
-Pair = tuple[str, Any]

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A streamed answer: events pass as they come, through a bounded hold-back where an output policy needs one.
 
-The record is written before the terminal event leaves; whatever ends the stream early ends it in OpenAI's form.
+The record is written before the terminal event leaves; whatever ends the stream early ends it in the client's form.
 """
 
 from collections.abc import AsyncIterator
@@ -12,21 +12,19 @@ import msgspec
 from typing_extensions import override
 
 from apps.audit.domain import Verdict as Outcome
-from apps.core.errors import openai_body
 from apps.core.http import CallError
 from apps.core.outcome import Refuse
-from apps.core.sse import DONE, EventSizeError, Splitter, event
+from apps.core.sse import EventSizeError, Splitter
 from apps.gateway import after, before
 from apps.gateway.exchange import Exchange
-from apps.gateway.held import Held
 from apps.gateway.rooms import Rooms
 from apps.policies.domain import Action
-from apps.providers.dialects.assemble import Assembler, chunks_of
 from apps.providers.dialects.dialect import Dialect
+from apps.providers.pairs.pair import Translation
 from apps.providers.stage import Sent, Tried
+from apps.providers.usage import Partial, merge
 
-END = event(DONE)
-_encode = msgspec.json.Encoder().encode
+Event = dict[str, Any]
 
 
 class Stream:
@@ -34,13 +32,18 @@ class Stream:
 
     def __init__(self, exchange: Exchange, rooms: Rooms, sent: Sent) -> None:
         self._exchange, self._rooms, self._sent = exchange, rooms, sent
+        self._surface = exchange.surface
         view = exchange.view
         review = view.bundle.stream(exchange.facts) if view is not None else None
-        self._held = Held(review) if review is not None else None
-        self._whole = (
-            Assembler() if exchange.cacheable or (view is not None and view.bodies != "off") else None
-        )
-        self._usage_chunk: dict[str, Any] | None = None
+        self._held = self._surface.held(review) if review is not None else None
+        keep = exchange.cacheable or (view is not None and view.bodies != "off")
+        self._tape = self._surface.tape(keep=keep)
+        self._translation: Translation | None = None
+        if sent.pair is not None and sent.ask is not None:
+            self._translation = sent.pair.stream(sent.ask)
+        self._part: Partial | None = None
+        # Terminal events: they leave once the record is written.
+        self._last: list[bytes] = []
         self.delivered = b""
 
     async def events(self) -> AsyncIterator[bytes]:
@@ -52,22 +55,13 @@ class Stream:
         incoming = sent.incoming
         assert incoming is not None  # noqa: S101 - a stream was sent
         try:
-            finished = False
             async for block in self._blocks(sent.route.dialect):
-                if isinstance(block, bool):
-                    finished = block
-                    break
                 if isinstance(block, Refuse):
                     failure = block
-                    break
-                if block:
+                elif block:
                     if not exchange.record.first_byte_us:
                         exchange.record.first_byte_us = (perf_counter_ns() - exchange.began) // 1000
                     yield block
-            if not finished and failure is None:
-                failure = Refuse(
-                    "upstream_error", "The provider's stream ended before its answer was complete."
-                )
             if failure is None:
                 outcome = "ok"
             elif failure.code != "policy_blocked":
@@ -77,15 +71,17 @@ class Stream:
             outcome = "timeout" if fault.kind == "timeout" else "cut"
         finally:
             incoming.close()
+            exchange.produced_chars = self._tape.chars
             self._note_attempt(since, outcome)
         async for last in self._finish(failure):
             yield last
 
-    async def _blocks(self, dialect: Dialect) -> AsyncIterator[bytes | bool | Refuse]:
-        """Bytes to pass on, True at the provider's end mark, a refusal where the stream must stop."""
+    async def _blocks(self, dialect: Dialect) -> AsyncIterator[bytes | Refuse]:
+        """Bytes to pass on; at last a refusal where the stream does not end as it should."""
         splitter = Splitter()
         incoming = self._sent.incoming
         assert incoming is not None  # noqa: S101
+        may_close = False
         try:
             async for chunk in incoming.chunks():
                 out: list[bytes] = []
@@ -93,54 +89,66 @@ class Stream:
                     if not data:
                         continue
                     piece = dialect.decode_event(data)
-                    if piece.done:
+                    if piece.usage is not None:
+                        self._exchange.usage = piece.usage
+                    elif piece.part is not None:
+                        self._part = merge(self._part, piece.part)
+                        self._exchange.usage = self._part.whole()
+                    if piece.chunk is not None:
+                        may_close = may_close or dialect.ends(piece.chunk)
+                        self._take(piece.chunk, raw, out)
+                    if piece.done or piece.error or (self._held is not None and self._held.blocked):
+                        refusal = self._over(piece.error, out)
                         yield b"".join(out)
-                        yield True
-                        return
-                    if piece.error or piece.chunk is None:
-                        yield b"".join(out)
-                        yield Refuse(
-                            "upstream_error", f"The provider broke off its answer. It said: {piece.error}"
-                        )
-                        return
-                    out.append(self._pass(piece.chunk, piece.usage, raw))
-                    if self._held is not None and self._held.blocked is not None:
-                        yield b"".join(out)
-                        yield Refuse("policy_blocked", self._held.blocked)
+                        if refusal is not None:
+                            yield refusal
                         return
                 yield b"".join(out)
+            out = []
+            refusal = self._over("", out) if may_close else _unfinished()
+            yield b"".join(out)
+            if refusal is not None:
+                yield refusal
         except (ValueError, RecursionError) as fault:
             text = "is too long" if isinstance(fault, EventSizeError) else "cannot be read"
             yield Refuse("upstream_error", f"An event of the provider's stream {text}.")
 
-    def _pass(self, chunk: dict[str, Any], usage: Any, raw: bytes) -> bytes:
-        """One chunk as it leaves: its own bytes where nothing had to change."""
-        exchange = self._exchange
-        choices = chunk["choices"]
-        if usage is not None:
-            exchange.usage = usage
-            if not choices:
-                self._usage_chunk = chunk
-                return b""
-        for choice in choices:
-            if reason := choice.get("finish_reason"):
-                exchange.record.finish_reason = exchange.record.finish_reason or str(reason)
-            delta = choice.get("delta")
-            if isinstance(delta, dict):
-                exchange.produced_chars += _characters(delta)
+    def _over(self, error: str, out: list[bytes]) -> Refuse | None:
+        """The provider is done: what a translation still owes goes out; the refusal is why the stream must stop."""
+        if error:
+            return Refuse("upstream_error", f"The provider broke off its answer. It said: {error}")
+        if self._translation is not None and (self._held is None or self._held.blocked is None):
+            try:
+                owed = self._translation.end()
+            except ValueError:
+                return _unfinished()
+            for event in owed:
+                self._pass(event, b"", out)
+        if self._held is not None and self._held.blocked is not None:
+            return Refuse("policy_blocked", self._held.blocked)
+        return None
+
+    def _take(self, chunk: Event, raw: bytes, out: list[bytes]) -> None:
+        """One event of the provider, in the client's form."""
+        if self._translation is None:
+            self._pass(chunk, raw, out)
+            return
+        for event in self._translation.feed(chunk):
+            self._pass(event, b"", out)
+
+    def _pass(self, event: Event, raw: bytes, out: list[bytes]) -> None:
+        """One event as it leaves: its own bytes where nothing had to change; a terminal one waits."""
         if self._held is None:
-            if self._whole is not None:
-                self._whole.add(chunk)
-            return raw
-        released = self._held.pass_on(chunk)
-        if self._whole is not None:
-            for part in released:
-                self._whole.add(part)
-        return b"".join(event(_encode(part)) for part in released)
+            block = raw or self._surface.frame(event)
+            (self._last if self._tape.take(event) else out).append(block)
+            return
+        for part in self._held.pass_on(event):
+            block = self._surface.frame(part)
+            (self._last if self._tape.take(part) else out).append(block)
 
     async def _finish(self, failure: Refuse | None) -> AsyncIterator[bytes]:
-        """The end of the stream: price, record, then the terminal event."""
-        exchange, record = self._exchange, self._exchange.record
+        """The end of the stream: price, record, then the terminal events."""
+        exchange, record, surface = self._exchange, self._exchange.record, self._surface
         if self._held is not None:
             verdict = self._held.verdict()
             exchange.add_evaluations(verdict.evaluations)
@@ -148,27 +156,34 @@ class Stream:
                 record.verdict = Outcome.REDACTED
         blocked = failure is not None and failure.code == "policy_blocked"
         record.status = 200
+        record.finish_reason = self._tape.finish_reason
         if failure is not None:
             record.error_code = failure.code
             record.verdict = Outcome.BLOCKED if blocked else Outcome.FAILED
         if blocked:
             record.finish_reason = "content_filter"
-        record.delivered_chars = self._held.delivered if self._held is not None else exchange.produced_chars
+        record.delivered_chars = self._held.delivered if self._held is not None else self._tape.chars
         after.price(exchange)
-        if self._whole is not None:
-            self.delivered = self._whole.body(self._usage_chunk)
-            after.keep_answer(exchange, self.delivered, self.delivered)
+        self.delivered = self._tape.whole()
+        after.keep_answer(exchange, self.delivered, self.delivered)
         unrecorded = await after.record(exchange, self._rooms)
         if blocked and failure is not None and self._held is not None:
-            yield event(_encode(self._held.filtered(failure.message)))
+            yield b"".join(map(surface.frame, self._held.filtered(failure.message))) + surface.ending
         elif failure is not None or unrecorded is not None:
             fault = unrecorded or failure
             assert fault is not None  # noqa: S101
-            yield event(openai_body(fault.code, fault.message))
-            return
-        if exchange.request is not None and exchange.request.wants_usage and self._usage_chunk is not None:
-            yield event(_encode({**self._usage_chunk, "smartflow": _figures(exchange)}))
-        yield END
+            yield surface.error_event(fault, record.id)
+        else:
+            yield b"".join(self._terminal()) + surface.ending
+
+    def _terminal(self) -> list[bytes]:
+        """The events that waited for the record; OpenAI's clients get the usage only where they asked, with our figures."""
+        request = self._exchange.request
+        usage = self._tape.usage_event()
+        if usage is None:
+            return self._last
+        wanted = request is not None and request.wants_usage
+        return [self._surface.frame({**usage, "smartflow": _figures(self._exchange)})] if wanted else []
 
     def _note_attempt(self, since: int, outcome: str) -> None:
         exchange, sent = self._exchange, self._sent
@@ -182,16 +197,20 @@ class Replay(Stream):
 
     def __init__(self, exchange: Exchange, rooms: Rooms, whole: bytes) -> None:
         self._exchange, self._rooms = exchange, rooms
-        self._held, self._whole = None, None
+        self._surface = exchange.surface
+        self._held = None
+        self._tape = self._surface.tape(keep=True)
         self._answer = whole
+        self._last = []
         self.delivered = whole
-        self._usage_chunk = None
 
     @override
     async def events(self) -> AsyncIterator[bytes]:
-        """The answer in one piece per choice, then the usual end."""
-        chunks, self._usage_chunk = chunks_of(msgspec.json.decode(self._answer))
-        yield b"".join(event(_encode(chunk)) for chunk in chunks)
+        """The answer in one piece, then the usual end."""
+        out: list[bytes] = []
+        for event in self._surface.replay(msgspec.json.decode(self._answer)):
+            self._pass(event, b"", out)
+        yield b"".join(out)
         async for last in self._finish(None):
             yield last
 
@@ -201,30 +220,14 @@ def replay(exchange: Exchange, rooms: Rooms, whole: bytes) -> Stream:
     return Replay(exchange, rooms, whole)
 
 
-def error_event(refusal: Refuse) -> bytes:
-    """What a stream that is ended from outside says last."""
-    return event(openai_body(refusal.code, refusal.message))
-
-
-def _characters(delta: dict[str, Any]) -> int:
-    """How many characters a delta adds, in any of its texts."""
-    size = 0
-    for name, value in delta.items():
-        if isinstance(value, str):
-            size += len(value) if name != "role" else 0
-        elif isinstance(value, list):
-            size += sum(
-                len(str(c["function"].get("arguments") or ""))
-                for c in value
-                if isinstance(c, dict) and isinstance(c.get("function"), dict)
-            )
-    return size
-
-
 def _figures(exchange: Exchange) -> dict[str, str]:
     record = exchange.record
     overhead = max(0, (perf_counter_ns() - exchange.began) // 1000 - record.upstream_us)
     return {"cost": f"{record.cost:f}", "overhead_ms": f"{overhead / 1000:.3f}"}
+
+
+def _unfinished() -> Refuse:
+    return Refuse("upstream_error", "The provider's stream ended before its answer was complete.")
 
 
 def _cut(fault: CallError) -> Refuse:

@@ -19,6 +19,8 @@ from apps.keys import store
 from apps.keys.book import KeyBook, Missing
 from apps.keys.domain import PREFIX, Assurance, Budget, Caller, Key, OpenRecord, boundaries
 
+# Anthropic's clients and Google's have headers of their own.
+_KEY_HEADERS = (b"x-api-key", b"x-goog-api-key")
 RETRY = (("retry-after", "5"),)
 _UNKNOWN = Refuse(
     "invalid_api_key", "The key is not known here. Check it, or ask for one under Request a key."
@@ -40,24 +42,26 @@ class Admission(msgspec.Struct):
     admitted_ms: int = 0
 
 
-def credential(headers: Mapping[bytes, bytes]) -> str | Refuse:
-    """The one credential of a request, from `authorization` or `x-api-key`; two different ones are refused."""
+def credential(headers: Mapping[bytes, bytes], in_address: str = "") -> str | Refuse:
+    """The one credential of a request, from wherever a dialect puts it; two different ones are refused."""
     bearer = headers.get(b"authorization", b"")
-    other = headers.get(b"x-api-key", b"")
+    others = {found for name in _KEY_HEADERS if (found := headers.get(name))}
+    if in_address:
+        others.add(in_address.encode("latin-1", "replace"))
     token = b""
     if bearer:
         scheme, _, token = bearer.partition(b" ")
         token = token.strip()
         if scheme.lower() != b"bearer" or not token:
             return Refuse("invalid_api_key", "The authorization header must be `Bearer` and a key.")
-    if other and token and other != token:
-        return Refuse(
-            "conflicting_credentials", "`authorization` and `x-api-key` carry different keys; send one."
-        )
-    found = token or other
-    if not found:
-        return Refuse("missing_api_key", "No key was sent. Send `Authorization: Bearer sk-sf-…`.")
-    return found.decode("latin-1")
+    if token:
+        others.add(token)
+    if len(others) > 1:
+        names = "`authorization`, `x-api-key` or `x-goog-api-key`"
+        return Refuse("conflicting_credentials", f"{names} carry different keys; send one.")
+    for found in others:
+        return found.decode("latin-1")
+    return Refuse("missing_api_key", "No key was sent. Send `Authorization: Bearer sk-sf-…`.")
 
 
 def recognise(book: KeyBook, ring: KeyRing, secret: str) -> Key | Missing | Refuse:

@@ -15,7 +15,7 @@ __all__ = [
     "cost",
 ]
 
-DIALECTS = ("openai",)
+DIALECTS = ("openai", "anthropic", "gemini")
 DEFAULT_OUTPUT_CAP = 4096
 
 

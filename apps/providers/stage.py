@@ -12,6 +12,9 @@ import msgspec
 from apps.core.http import Call, CallError, Client, Incoming
 from apps.core.outcome import Refuse
 from apps.providers.dialects.dialect import Dialect, Whole
+from apps.providers.dialects.gemini import retry_after
+from apps.providers.pairs import TABLE as PAIRS
+from apps.providers.pairs.pair import Ask, InexpressibleError, InvalidError, Pair
 
 # A provider's refusal of these is about the request; everything else is about the provider or our set-up.
 _CALLERS_FAULT = {400, 413, 422}
@@ -48,11 +51,46 @@ class Tried(msgspec.Struct, frozen=True):
     retry_after: str = ""
 
 
+class Question(msgspec.Struct, frozen=True):
+    """A request in the client's dialect, and what a call needs to know beside it."""
+
+    dialect: str
+    fields: Mapping[str, Any]
+    stream: bool
+    # What the client says about its own dialect in headers, for providers who speak it too.
+    told: tuple[tuple[str, str], ...] = ()
+    # For translations: the model as the client names it, and what may be left out.
+    model: str = ""
+    drop: bool = False
+    wants_usage: bool = False
+    output_cap: int = 4096
+    created: int = 0
+    request_id: str = ""
+
+    def ask(self, route: Route) -> Ask:
+        """What a translation for a route has to know."""
+        return Ask(
+            model=self.model,
+            upstream_model=route.upstream_model,
+            stream=self.stream,
+            drop=self.drop,
+            created=self.created,
+            request_id=self.request_id,
+            include_usage=self.wants_usage,
+            output_cap=self.output_cap,
+        )
+
+
 class Sent(msgspec.Struct):
-    """A usable answer and how it was come by; `whole` for JSON, `incoming` for a stream whose body is to be read."""
+    """A usable answer and how it was come by; `whole` for JSON, `incoming` for a stream whose body is to be read.
+
+    `pair` and `ask` say how it is translated; without a pair provider and client speak one dialect.
+    """
 
     route: Route
     tried: list[Tried]
+    pair: Pair | None = None
+    ask: Ask | None = None
     whole: Whole | None = None
     raw: bytes = b""
     incoming: Incoming | None = None
@@ -62,28 +100,32 @@ class Sent(msgspec.Struct):
 async def send(
     client: Client,
     routes: Sequence[Route],
-    fields: Mapping[str, Any],
+    question: Question,
     tried: list[Tried],
     *,
-    stream: bool,
     seconds: float,
-    request_id: str,
 ) -> Sent | Refuse:
     """Call the targets in order within a number of seconds; each attempt is added to `tried`, also when cancelled."""
     deadline = perf_counter_ns() + int(seconds * 1e9)
+    stream, unsaid = question.stream, None
     for route in routes:
         left = (deadline - perf_counter_ns()) / 1e9
         if left <= 0:
             break
         began = perf_counter_ns()
-        call = _call(route, fields, stream=stream, left=left, request_id=request_id)
+        try:
+            fields, pair, ask = _translated(question, route)
+        except (InexpressibleError, InvalidError) as fault:
+            unsaid = _unsaid(fault, route)
+            continue
+        call = _call(route, fields, question, left, own=pair is None)
         try:
             outcome = await _attempt(client, call, route, began, head=left if stream else None)
         except asyncio.CancelledError:
             tried.append(Tried(route, began, perf_counter_ns(), 0, "cancelled"))
             raise
         if isinstance(outcome, Sent):
-            outcome.tried = tried
+            outcome.tried, outcome.pair, outcome.ask = tried, pair, ask
             if not stream:
                 tried.append(Tried(route, began, perf_counter_ns(), 200, "ok"))
             return outcome
@@ -91,7 +133,23 @@ async def send(
         if outcome.status in _CALLERS_FAULT:
             # The same request would be refused elsewhere too.
             break
-    return refusal(tried)
+    return unsaid if unsaid is not None and not tried else refusal(tried)
+
+
+def _translated(question: Question, route: Route) -> tuple[Mapping[str, Any], Pair | None, Ask | None]:
+    """The request in the dialect of a route."""
+    pair = PAIRS.get((question.dialect, route.dialect.name))
+    if pair is None:
+        return question.fields, None, None
+    ask = question.ask(route)
+    return pair.request(question.fields, ask), pair, ask
+
+
+def _unsaid(fault: InexpressibleError | InvalidError, route: Route) -> Refuse:
+    if isinstance(fault, InvalidError):
+        return Refuse("invalid_request", f"{fault}.", fault.param)
+    text = f"{fault}; the provider behind target “{route.target}” cannot be told. Send `x-smartflow-drop-params: true` to leave it out."
+    return Refuse("unsupported_field", text, fault.param)
 
 
 def refusal(tried: Sequence[Tried]) -> Refuse:
@@ -131,10 +189,15 @@ def _count(tried: Sequence[Tried]) -> str:
     return "The one target did not answer" if len(tried) == 1 else f"None of {len(tried)} targets answered"
 
 
-def _call(route: Route, fields: Mapping[str, Any], *, stream: bool, left: float, request_id: str) -> Call:
+def _call(route: Route, fields: Mapping[str, Any], question: Question, left: float, *, own: bool) -> Call:
+    stream = question.stream
+    headers = route.dialect.headers(route.credential)
+    if own and question.told:
+        ours = dict(question.told)
+        headers = (*(pair for pair in headers if pair[0] not in ours), *question.told)
     return Call(
         url=route.base_url + route.dialect.path(route.upstream_model, stream=stream),
-        headers=(*route.dialect.headers(route.credential), ("x-request-id", request_id)),
+        headers=(*headers, ("x-request-id", question.request_id)),
         body=route.dialect.encode(fields, route.upstream_model),
         connect=min(route.connect, left),
         silence=min(route.silence, left) if not stream else route.silence,
@@ -183,17 +246,14 @@ async def _attempt(
 
 
 async def _failed(incoming: Incoming, route: Route, began: int) -> Tried:
-    detail = ""
+    detail, wait = "", incoming.header("retry-after")
     try:
-        detail = (
-            route.dialect.error_text(await incoming.read(_ERROR_BYTES))
-            if incoming.status in {*_CALLERS_FAULT, 429}
-            else ""
-        )
+        if incoming.status in {*_CALLERS_FAULT, 429}:
+            body = await incoming.read(_ERROR_BYTES)
+            detail = route.dialect.error_text(body)
+            wait = wait or retry_after(body)
     except CallError:
         detail = ""
     finally:
         incoming.close()
-    return Tried(
-        route, began, perf_counter_ns(), incoming.status, "status", detail, incoming.header("retry-after")
-    )
+    return Tried(route, began, perf_counter_ns(), incoming.status, "status", detail, wait)

@@ -44,6 +44,9 @@ class Tape(Protocol):
     def take(self, event: Object) -> bool:
         """Note an event; True for one that ends the stream and has to wait until the record is written."""
 
+    def usage_event(self) -> Object | None:
+        """The terminal event that says the usage, where a client gets it only if it asks; None in other dialects."""
+
     def whole(self) -> bytes:
         """The answer that the events amount to, as JSON; empty where it is not kept or grew past a bound."""
 

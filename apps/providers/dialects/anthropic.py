@@ -24,6 +24,8 @@ _object = msgspec.json.Decoder(dict[str, Any]).decode
 class Anthropic:
     """The dialect as calls without state."""
 
+    name = "anthropic"
+
     def path(self, upstream_model: str, *, stream: bool) -> str:
         """One path for both forms."""
         return "/messages"
@@ -65,6 +67,10 @@ class Anthropic:
         if not isinstance(kind, str):
             raise ValueError("an event without a type")
         return Piece(event, part=partial_usage(event))
+
+    def ends(self, chunk: Mapping[str, Any]) -> bool:
+        """Never: the end is told."""
+        return False
 
     def error_text(self, body: bytes) -> str:
         """The message of Anthropic's error shape, cut to a bound."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a wire dialect offers to the pipeline; the canonical form is OpenAI's chat completion as Python objects."""
+"""What a wire dialect offers to those who call providers: requests out, answers and events in."""
 
 from collections.abc import Mapping
 from typing import Any, Protocol
@@ -33,7 +33,9 @@ class Piece(msgspec.Struct, frozen=True):
 
 
 class Dialect(Protocol):
-    """The five calls of a dialect; none of them does I/O. ValueError means "not in this dialect"."""
+    """The calls of a dialect; none of them does I/O. ValueError means "not in this dialect"."""
+
+    name: str
 
     def path(self, upstream_model: str, *, stream: bool) -> str:
         """The path below a provider's base URL."""
@@ -42,13 +44,16 @@ class Dialect(Protocol):
         """Headers that carry the credential and say what is sent and wanted."""
 
     def encode(self, fields: Mapping[str, Any], upstream_model: str) -> bytes:
-        """The body to send for a canonical request; what is not known is passed on."""
+        """The body to send for a request in this dialect; what is not known is passed on."""
 
     def decode(self, body: bytes) -> Whole:
         """A whole JSON answer."""
 
     def decode_event(self, data: bytes) -> Piece:
         """One event of a stream."""
+
+    def ends(self, chunk: Mapping[str, Any]) -> bool:
+        """Whether a provider without an end mark may close its stream after this event."""
 
     def error_text(self, body: bytes) -> str:
         """What the provider says went wrong, as one short text; empty when it says nothing readable."""

@@ -22,6 +22,8 @@ _any = msgspec.json.Decoder().decode
 class Gemini:
     """The dialect as calls without state."""
 
+    name = "gemini"
+
     def path(self, upstream_model: str, *, stream: bool) -> str:
         """One path for each form; tuned models and the like bring their own collection."""
         name = upstream_model if "/" in upstream_model else f"models/{upstream_model}"
@@ -51,6 +53,13 @@ class Gemini:
             return Piece(error=_message(chunk) or "the provider reported an error")
         _candidates(chunk)
         return Piece(chunk, read_usage(chunk.get("usageMetadata")))
+
+    def ends(self, chunk: Mapping[str, Any]) -> bool:
+        """After the reason why an answer ended, or why there is none, the provider may close."""
+        if block_reason(chunk):
+            return True
+        candidates = chunk.get("candidates") or ()
+        return any(candidate.get("finishReason") for candidate in candidates)
 
     def error_text(self, body: bytes) -> str:
         """The message of Google's error shape, alone or in a list, cut to a bound; else why a prompt was refused."""

@@ -38,6 +38,8 @@ _object = msgspec.json.Decoder(dict[str, Any]).decode
 class OpenAI:
     """The dialect as calls without state."""
 
+    name = "openai"
+
     def path(self, upstream_model: str, *, stream: bool) -> str:
         """One path for both forms."""
         return "/chat/completions"
@@ -72,6 +74,10 @@ class OpenAI:
         _choices(chunk)
         usage = chunk.get("usage")
         return Piece(chunk, _usage(usage) if usage else None)
+
+    def ends(self, chunk: Mapping[str, Any]) -> bool:
+        """Never: the end is told."""
+        return False
 
     def error_text(self, body: bytes) -> str:
         """The message of OpenAI's error shape, cut to a bound."""

@@ -14,7 +14,7 @@ _WHOLE = {"id", "name"}
 _REASONING = {"reasoning", "reasoning_content"}
 
 
-class Held:
+class OpenAIHeld:
     """Rewrites chunks so that only released text leaves; what is held comes out before its choice ends."""
 
     def __init__(self, review: StreamReview) -> None:
@@ -50,13 +50,14 @@ class Held:
                 before += self._flush(index)
         return [*before, chunk]
 
-    def filtered(self, reason: str) -> dict[str, Any]:
+    def filtered(self, reason: str) -> list[dict[str, Any]]:
         """The chunk that ends a blocked stream, with a reason machines can read."""
         choices = [
             {"index": index, "delta": {}, "finish_reason": "content_filter"}
             for index in sorted(self._channels) or [0]
         ]
-        return {**self._last, "choices": choices, "smartflow": {"code": "policy_blocked", "message": reason}}
+        told = {"code": "policy_blocked", "message": reason}
+        return [{**self._last, "choices": choices, "smartflow": told}]
 
     def _feed(self, index: int, holder: Any, path: Path) -> None:
         """Every text of a delta through the review, however deep it stands."""

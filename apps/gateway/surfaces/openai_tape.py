@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Between the two forms of a chat completion: chunks put together to a whole, a whole told in chunks."""
+"""The chunks of a chat completion: what they say, the whole they amount to, and a whole told in chunks."""
 
 from typing import Any
 
@@ -9,16 +9,50 @@ _encode = msgspec.json.Encoder().encode
 _MOST_CHARS = 1_000_000
 
 
-class Assembler:
-    """Collects the chunks that were delivered; `body` is the completion they amount to."""
+class OpenAITape:
+    """Notes how a stream of chunks goes, and collects them where the whole is wanted."""
 
-    def __init__(self) -> None:
+    __slots__ = ("_choices", "_head", "_keep", "_last", "_size", "chars", "finish_reason")
+
+    def __init__(self, *, keep: bool) -> None:
+        self.finish_reason = ""
+        self.chars = 0
+        self._keep = keep
         self._head: dict[str, Any] = {}
         self._choices: dict[int, dict[str, Any]] = {}
+        # The event with the usage.
+        self._last: dict[str, Any] | None = None
         self._size = 0
 
-    def add(self, chunk: dict[str, Any]) -> None:
-        """Take in one chunk; past a bound nothing more is collected and `body` stays empty."""
+    def take(self, chunk: dict[str, Any]) -> bool:
+        """Note one chunk; the one with the usage and no choices is the last."""
+        choices = chunk["choices"]
+        if not choices and chunk.get("usage"):
+            self._last = chunk
+            return True
+        for choice in choices:
+            if reason := choice.get("finish_reason"):
+                self.finish_reason = self.finish_reason or str(reason)
+            delta = choice.get("delta")
+            if isinstance(delta, dict):
+                self.chars += _characters(delta)
+        if self._keep:
+            self._add(chunk)
+        return False
+
+    def whole(self) -> bytes:
+        """The completion as JSON; empty where it is not kept or grew past the bound."""
+        if not self._keep or self._size > _MOST_CHARS:
+            return b""
+        usage = {"usage": self._last["usage"]} if self._last is not None else {}
+        choices = [self._choices[index] for index in sorted(self._choices)]
+        return _encode({**self._head, "object": "chat.completion", "choices": choices, **usage})
+
+    def usage_event(self) -> dict[str, Any] | None:
+        """The chunk that says the usage, if it came."""
+        return self._last
+
+    def _add(self, chunk: dict[str, Any]) -> None:
         if not self._head:
             self._head = {
                 name: value for name, value in chunk.items() if name not in {"choices", "usage", "object"}
@@ -30,14 +64,6 @@ class Assembler:
             delta = choice.get("delta")
             if isinstance(delta, dict):
                 self._take(found["message"], delta)
-
-    def body(self, usage_chunk: dict[str, Any] | None) -> bytes:
-        """The completion as JSON; empty where it grew past the bound."""
-        if self._size > _MOST_CHARS:
-            return b""
-        usage = {"usage": usage_chunk["usage"]} if usage_chunk is not None else {}
-        choices = [self._choices[index] for index in sorted(self._choices)]
-        return _encode({**self._head, "object": "chat.completion", "choices": choices, **usage})
 
     def _take(self, message: dict[str, Any], delta: dict[str, Any]) -> None:
         for name, value in delta.items():
@@ -67,6 +93,21 @@ class Assembler:
                 known["function"]["arguments"] += arguments
             known["function"] |= {k: v for k, v in function.items() if k != "arguments"}
             known |= {k: v for k, v in piece.items() if k not in {"function", "index"}}
+
+
+def _characters(delta: dict[str, Any]) -> int:
+    """How many characters a delta adds, in any of its texts."""
+    size = 0
+    for name, value in delta.items():
+        if isinstance(value, str):
+            size += len(value) if name != "role" else 0
+        elif isinstance(value, list):
+            size += sum(
+                len(str(c["function"].get("arguments") or ""))
+                for c in value
+                if isinstance(c, dict) and isinstance(c.get("function"), dict)
+            )
+    return size
 
 
 def chunks_of(whole: dict[str, Any]) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
