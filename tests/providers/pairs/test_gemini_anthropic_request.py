@@ -318,6 +318,11 @@ def test_defaults_of_sampling_are_left_out_where_no_sampling_is_taken() -> None:
     assert configured(NEWEST, temperature=1, topP=1.0) == {"max_tokens": 4096}
 
 
+def test_an_empty_content_of_the_model_at_the_end_says_nothing() -> None:
+    fields = {"contents": [{"parts": [{"text": "Count."}]}, {"role": "model", "parts": [{"text": ""}]}]}
+    assert [message["role"] for message in sent(fields)["messages"]] == ["user"]
+
+
 def test_a_begun_answer_goes_to_models_that_go_on() -> None:
     fields = {"contents": [{"parts": [{"text": "Count."}]}, {"role": "model", "parts": [{"text": "One,"}]}]}
     assert sent(fields, BUDGET)["messages"][-1]["role"] == "assistant"
