@@ -4,14 +4,14 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from decimal import Decimal
+from decimal import Context, Decimal
 
 from django.db import transaction
 
 from apps.audit import selectors as audit
 from apps.audit.domain import Record, State, UsageSource
 from apps.changes.domain import Actor
-from apps.core import ids
+from apps.core import ids, money
 from apps.providers import selectors_prices as prices
 from apps.providers import services_prices
 from apps.providers.pricing import split
@@ -22,6 +22,7 @@ from apps.providers.usage import Usage, from_record
 AT_ONCE = 2000
 # Costs are kept with so many decimals; what is beyond them is no difference.
 _PLACES = Decimal(1).scaleb(-20)
+_WIDE = Context(prec=80)
 _COUNTED = (UsageSource.PROVIDER, UsageSource.ESTIMATED)
 
 
@@ -60,8 +61,8 @@ def rerate(
                 )
         found.corrected += len(repriced)
         for one in repriced:
-            found.before += one.cost_before
-            found.after += one.cost_after
+            found.before = money.total(found.before, one.cost_before)
+            found.after = money.total(found.after, one.cost_after)
             found.models[one.model_name] = found.models.get(one.model_name, 0) + 1
     return found
 
@@ -111,8 +112,8 @@ def _repriced(
         if rates is None:
             found.unpriced += 1
             continue
-        before = (record.cost + differences.get(record.id, Decimal(0))).quantize(_PLACES)
-        after = cost(rates, _usage(record), record.service_tier, at_ms).quantize(_PLACES)
+        before = _kept(money.total(record.cost, differences.get(record.id, Decimal(0))))
+        after = _kept(cost(rates, _usage(record), record.service_tier, at_ms))
         if before != after:
             repriced.append(
                 Repriced(
@@ -126,6 +127,11 @@ def _repriced(
                 )
             )
     return repriced
+
+
+def _kept(dollars: Decimal) -> Decimal:
+    """An amount as its column holds it."""
+    return dollars.quantize(_PLACES, context=_WIDE)
 
 
 def _usage(record: Record) -> Usage:

@@ -131,12 +131,17 @@ def upper_bound(
 ) -> Decimal:
     """The most dollars that a call of no more than so many tokens can cost, however the provider counts its parts.
 
-    With `text_only` prices of sound, pictures and film are left out; `tools` are the most calls of the provider's own.
+    Without `at_ms` the dearest part of the day counts. With `text_only` prices of sound, pictures and film are left
+    out; `tools` are the most calls of the provider's own.
     """
     if rates is None:
         return _NOTHING
-    sheet = _sheet(rates, service, at_ms)
-    reached = (sheet, *(tier for tier in sheet.tiers if tier.above < input_tokens))
+    served = rates.services.get(service) if service else None
+    if served is None and rates.windows and not at_ms:
+        sheets: tuple[Sheet, ...] = (rates, *rates.windows)
+    else:
+        sheets = (_sheet(rates, service, at_ms),)
+    reached = [*sheets, *(tier for one in sheets for tier in one.tiers if tier.above < input_tokens)]
     dearest_in = max(_dearest_input(prices, text_only) for prices in reached)
     dearest_out = max(_dearest_output(prices, text_only) for prices in reached)
     micro = _EXACT.add(

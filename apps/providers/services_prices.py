@@ -119,9 +119,9 @@ def add_corrections(*, actor: Actor, organisation_id: str, reason: str, found: S
         verb="prices.rerated",
         subject=rows[0].id,
         subject_name=_("Corrected cost of records"),
-        before={"cost": money.text(sum((one.cost_before for one in found), Decimal(0)))},
+        before={"cost": money.text(money.total(*(one.cost_before for one in found)))},
         after={
-            "cost": money.text(sum((one.cost_after for one in found), Decimal(0))),
+            "cost": money.text(money.total(*(one.cost_after for one in found))),
             "records": len(found),
             "from": min(one.recorded_at for one in found),
             "until": max(one.recorded_at for one in found),

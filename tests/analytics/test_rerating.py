@@ -137,6 +137,17 @@ def test_each_record_by_the_prices_of_its_moment_and_its_service_tier(desk: Desk
     assert selectors_prices.correction_of(desk.org, [standard.id, batch.id]) == {standard.id: 9, batch.id: 3}
 
 
+def test_amounts_of_any_size_stay_exact(desk: Desk) -> None:
+    usage = Usage(input=10**18 + 1).to_record()
+    right = desk.record("1000000000000.000001", usage=usage)
+    wrong = desk.record("1000000000000.00000100000000000001", usage=usage)
+    desk.ship()
+
+    desk.rerate()
+
+    assert selectors_prices.correction_of(desk.org, [right.id, wrong.id]) == {wrong.id: D("-1E-20")}
+
+
 def test_what_was_not_used_or_cannot_be_priced_is_left_alone(desk: Desk) -> None:
     desk.record("5", usage_source=UsageSource.CACHE, cache_hit="exact", input_tokens=9)
     desk.record("5", usage_source=UsageSource.UNKNOWN, input_tokens=9)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from apps.cache import domain, stage
 from apps.cache.domain import Stored
 from apps.core import values
+from apps.gateway.surfaces import openai
 
 TEXT = st.text(max_size=12)
 FIELDS = st.dictionaries(
@@ -23,15 +24,22 @@ FIELDS = st.dictionaries(
     ),
     max_size=5,
 )
-SCOPE = {"organisation_id": "org_a", "reader": "team_a", "model_id": "mdl_a", "bundle": "b"}
+SCOPE = {
+    "dialect": "openai",
+    "organisation_id": "org_a",
+    "reader": "team_a",
+    "model_id": "mdl_a",
+    "bundle": "b",
+}
 
 
 def digest(fields: dict[str, Any], **more: str) -> str:
-    return stage.digest(fields, **(SCOPE | more))
+    return stage.digest(fields, openai.SURFACE.delivery(), **(SCOPE | more))
 
 
 PARTS = st.fixed_dictionaries(
     {
+        "dialect": TEXT,
         "organisation_id": TEXT,
         "reader": TEXT,
         "model_id": TEXT,
@@ -95,7 +103,7 @@ def test_the_order_of_fields_and_their_delivery_do_not_matter(fields: dict[str, 
 def test_which_questions_may_be_answered_from_the_store(
     fields: dict[str, Any], mode: str, eligible: bool
 ) -> None:
-    assert stage.is_eligible(fields, mode) is eligible
+    assert openai.SURFACE.cacheable(fields, mode) is eligible
 
 
 def stored(**more: Any) -> Stored:

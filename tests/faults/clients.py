@@ -10,11 +10,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-import httpx
+import aiohttp
 
-from tests.faults.installation import Office
+from tests.faults.installation import PATIENCE, Office
 
 AT_ONCE = 32
+# After a refusal, or where nobody listens.
+PAUSE = 0.2
 
 
 @dataclass(slots=True)
@@ -35,7 +37,6 @@ class Clients:
     url: str
     office: Office
     log: list[Asked] = field(default_factory=list)
-    under_way: int = 0
     _stopped: threading.Event = field(default_factory=threading.Event)
     _numbers: "itertools.count[int]" = field(default_factory=itertools.count)
 
@@ -64,29 +65,27 @@ class Clients:
         assert not faults, faults
 
     async def _all(self) -> None:
-        limits = httpx.Limits(max_connections=AT_ONCE, max_keepalive_connections=AT_ONCE)
-        async with httpx.AsyncClient(base_url=self.url, timeout=60, limits=limits) as client:
+        timeout = aiohttp.ClientTimeout(total=PATIENCE)
+        connector = aiohttp.TCPConnector(limit=AT_ONCE)
+        async with aiohttp.ClientSession(self.url, connector=connector, timeout=timeout) as client:
             keys = ("hard", "counted") * (AT_ONCE // 2)
             await asyncio.gather(*(self._one(client, key) for key in keys))
 
-    async def _one(self, client: httpx.AsyncClient, key: str) -> None:
+    async def _one(self, client: aiohttp.ClientSession, key: str) -> None:
         while not self._stopped.is_set():
             asked = Asked(key)
-            self.under_way += 1
             try:
                 await self._ask(client, asked)
                 self.log.append(asked)
-            except httpx.ConnectError:
+            except aiohttp.ClientConnectorError:
                 # Nobody listens: nothing was asked.
                 pass
-            except httpx.TransportError:
+            except (aiohttp.ClientError, TimeoutError):
                 self.log.append(asked)
-            finally:
-                self.under_way -= 1
             if not (asked.whole and asked.status == 200):
-                await asyncio.sleep(0.05)
+                await asyncio.sleep(PAUSE)
 
-    async def _ask(self, client: httpx.AsyncClient, asked: Asked) -> None:
+    async def _ask(self, client: aiohttp.ClientSession, asked: Asked) -> None:
         number = next(self._numbers)
         body: dict[str, Any] = {
             "model": "busy",
@@ -95,9 +94,9 @@ class Clients:
         if number % 2:
             body |= {"stream": True, "stream_options": {"include_usage": True}}
         headers = {"authorization": f"Bearer {self.office.secrets[asked.key]}"}
-        async with client.stream("POST", "/v1/chat/completions", json=body, headers=headers) as answer:
-            asked.id, asked.status = answer.headers["x-request-id"], answer.status_code
-            raw = await answer.aread()
+        async with client.post("/v1/chat/completions", json=body, headers=headers) as answer:
+            asked.id, asked.status = answer.headers["x-request-id"], answer.status
+            raw = await answer.read()
         asked.whole, asked.cost = _read(raw, stream="text/event-stream" in answer.headers["content-type"])
 
 

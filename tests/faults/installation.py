@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -58,6 +59,8 @@ class Installation:
         self.postgres, self.valkey = Postgres(var), Valkey(var)
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self._environment: dict[str, str] = {}
+        self._over = threading.Event()
+        self._keeper = threading.Thread(target=self._keep, name="keeper")
 
     def begin(self) -> None:
         """Start the stores, make the tables, start all processes but gateways."""
@@ -80,6 +83,7 @@ class Installation:
         self._run(str(ROOT / "manage.py"), "migrate", "--database=owner", "--no-input", "--verbosity=0")
         self._run("-m", "smartflow_site.stores.grants")
         self.mend()
+        self._keeper.start()
 
     def mend(self) -> None:
         """Start all that must run and does not, for the next test; gateways are stopped."""
@@ -93,6 +97,9 @@ class Installation:
 
     def end(self) -> None:
         """Stop everything, the stores last."""
+        self._over.set()
+        if self._keeper.is_alive():
+            self._keeper.join()
         for name in sorted(self._running, key=lambda name: name in STORES):
             self.stop(name)
 
@@ -170,6 +177,13 @@ class Installation:
     def log(self, name: str) -> str:
         """What a process said."""
         return (self.var / "log" / f"{name.replace(' ', '-')}.log").read_text(errors="replace")
+
+    def _keep(self) -> None:
+        """Restart who ends by itself, as the supervisor does: Celery gives up when its queue goes at a bad moment."""
+        while not self._over.wait(0.2):
+            for name in ("publisher", "worker"):
+                if self._running[name].poll() is not None:
+                    self.start(name)
 
     def _ready(self, name: str) -> bool:
         assert self._running[name].poll() is None, self.log(name)

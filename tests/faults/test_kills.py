@@ -16,12 +16,12 @@ from tests.faults.installation import Installation, eventually
 from tests.faults.oracle import Disagreements, Outcome, judge
 from tests.upstreams.running import Upstream
 
-pytestmark = [pytest.mark.fault, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.fault, pytest.mark.timeout(1800)]
 
 # So slow that most questions are with the provider at any moment.
 SCRIPT = "first=200;events=6;gap=20"
 # Answers of each key between two kills.
-SOME = 32
+SOME = 16
 FEW = 2
 
 
@@ -99,7 +99,9 @@ def serve_without_counters(scene: Scene) -> None:
 
 
 def ship_some(scene: Scene) -> None:
-    """Wait until records come in."""
+    """Wait until records come in; from a gateway that journals nothing none do."""
+    if scene.gateway != "gateway":
+        return
     before = scene.installation.recorded(scene.clients.office)
     eventually(lambda: scene.installation.recorded(scene.clients.office) > before, "records are shipped")
 

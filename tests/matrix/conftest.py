@@ -66,10 +66,12 @@ def endpoints(
         for name in PROVIDERS:
             publish(world, ring, name, upstreams[name])
         server = start(store.url(), ring, folder / "gateway")
+        desk = Desk(server, world, upstreams["openai"])
         try:
-            Desk(server, world, upstreams["openai"]).sync()
+            desk.sync()
             yield lambda name, thinks: Endpoint(server.url, world.secret, alias(name, thinks))
         finally:
+            desk.close()
             finish(server)
     finally:
         stop(process, signal.SIGKILL, 10)

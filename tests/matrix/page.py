@@ -13,6 +13,11 @@ from tests.matrix.features import ROWS
 from tests.upstreams.rules import FOLDER
 
 FEATURES = (*ROWS, *BEFORE, *WITHIN)
+# Programs whose requests were recorded: the file, and the client that they are built on.
+RECORDED = {
+    "Claude Code's requests": ("claude_code", "anthropic"),
+    "Agents SDK's requests": ("openai_agents", "openai"),
+}
 # (feature, client, provider) to what each form came to.
 Results = dict[tuple[str, str, str], dict[str, bool]]
 
@@ -24,7 +29,7 @@ that follow the providers' published schemas strictly (no extra fields, the prov
 - **yes**: as JSON and as a stream, the client sees what it must see.
 - **400 `field`**: the provider cannot do this; the client gets a 400 in its own form that names its own field.
 - **n/a**: the client's own dialect has no word for it.
-- **no**: it does not work; `json` or `stream` says where it does not.
+- **no**: it does not work; what stands behind it says where.
 """
 
 
@@ -57,7 +62,8 @@ def rendered(results: Results) -> str:
         lines += [f"## `{name}` {client.version}", ""]
         lines.append("| | " + " | ".join(f"in front of {provider}" for provider in PROVIDERS) + " |")
         lines.append("|---" * (len(PROVIDERS) + 1) + "|")
-        for feature in FEATURES:
+        programs = [program for program, (_, under) in RECORDED.items() if under == name]
+        for feature in (*FEATURES, *programs):
             row = [_word(results, feature, name, provider) for provider in PROVIDERS]
             lines.append(f"| {feature} | " + " | ".join(row) + " |")
         lines.append("")
@@ -88,8 +94,11 @@ def _reasons() -> list[str]:
 
 
 def _sources() -> list[str]:
-    lines = ["## Schemas", ""]
+    lines = ["## Schemas and recordings", ""]
     for path in sorted(FOLDER.glob("*.json")):
         about = json.loads(path.read_text(encoding="utf-8"))["about"]
         lines.append(f"- {path.stem}: `{about['package']}` {about['version']}, {about['source']}")
+    for program, (file, _) in RECORDED.items():
+        found = json.loads((FOLDER.parent / "recorded" / f"{file}.json").read_text(encoding="utf-8"))
+        lines.append(f"- {program}: `{found['package']}` {found['version']}")
     return lines

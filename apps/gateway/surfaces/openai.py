@@ -12,16 +12,15 @@ from apps.core.outcome import Refuse
 from apps.core.sse import DONE, event
 from apps.gateway.surfaces.openai_held import OpenAIHeld
 from apps.gateway.surfaces.openai_tape import OpenAITape, chunks_of
-from apps.gateway.surfaces.reading import field, invalid, not_json, too_deep
+from apps.gateway.surfaces.reading import MOST_NAME, MOST_TOKENS, parsed, wrong
 from apps.gateway.surfaces.surface import ChatRequest, Held, Object, Surface, Tape
-from apps.gateway.texts import DepthError, Slot, collect, collect_field, collect_messages
+from apps.gateway.texts import Slot, collect, collect_field, collect_messages
 from apps.policies.stream import StreamReview
 
 # The provider never sees the one, the other is read message by message.
 _ELSEWHERE = {"model", "messages"}
 _DELIVERY = frozenset({"stream", "stream_options", "user", "metadata", "store"})
 _encode = msgspec.json.Encoder().encode
-_object = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 class _Acted(msgspec.Struct):
@@ -47,25 +46,7 @@ class OpenAI:
 
     def parse(self, body: bytes, model: str, *, stream: bool) -> ChatRequest | Refuse:
         """A chat request, or why it is none, naming the field; the body alone says model and form."""
-        try:
-            fields = _object(body)
-            acted = msgspec.convert(fields, _Acted)
-            slots: list[Slot] = []
-            collect_messages(acted.messages, slots)
-            for name, value in fields.items():
-                if name in _ELSEWHERE:
-                    continue
-                if isinstance(value, (dict, list)):
-                    collect(value, "document", slots)
-                else:
-                    collect_field(fields, name, "document", slots)
-        except msgspec.ValidationError as fault:
-            return invalid(fault)
-        except (msgspec.DecodeError, UnicodeDecodeError) as fault:
-            return not_json(fault)
-        except (RecursionError, DepthError):
-            return too_deep()
-        return _checked(acted, fields, slots, len(body))
+        return parsed(body, lambda fields: _request(fields, len(body)))
 
     def limit_output(self, request: ChatRequest, tokens: int) -> None:
         """Hold the provider to a number of output tokens."""
@@ -125,22 +106,36 @@ class OpenAI:
         return event(openai_body(refusal.code, refusal.message))
 
 
+def _request(fields: Object, size: int) -> ChatRequest | Refuse:
+    acted = msgspec.convert(fields, _Acted)
+    slots: list[Slot] = []
+    collect_messages(acted.messages, slots)
+    for name, value in fields.items():
+        if name in _ELSEWHERE:
+            continue
+        if isinstance(value, (dict, list)):
+            collect(value, "document", slots)
+        else:
+            collect_field(fields, name, "document", slots)
+    return _checked(acted, fields, slots, size)
+
+
 def _checked(acted: _Acted, fields: Object, slots: list[Slot], size: int) -> ChatRequest | Refuse:
     limit = acted.max_completion_tokens if acted.max_completion_tokens is not None else acted.max_tokens
     name = "max_completion_tokens" if acted.max_completion_tokens is not None else "max_tokens"
-    if not acted.model or len(acted.model) > 200:
-        return field("model", "must be the name of a model")
+    if not acted.model or len(acted.model) > MOST_NAME:
+        return wrong("model", "must be the name of a model")
     if not acted.messages:
-        return field("messages", "must hold at least one message")
+        return wrong("messages", "must hold at least one message")
     for number, message in enumerate(acted.messages):
         if not isinstance(message, dict) or not isinstance(message.get("role"), str):
-            return field(f"messages[{number}]", "must be an object with a `role`")
-    if limit is not None and not 1 <= limit <= 10_000_000:
-        return field(name, "must be a whole number above 0")
+            return wrong(f"messages[{number}]", "must be an object with a `role`")
+    if limit is not None and not 1 <= limit <= MOST_TOKENS:
+        return wrong(name, "must be a whole number above 0")
     if acted.n is not None and not 1 <= acted.n <= 128:
-        return field("n", "must be from 1 to 128")
+        return wrong("n", "must be from 1 to 128")
     if acted.temperature is not None and not 0 <= acted.temperature <= 2:
-        return field("temperature", "must be from 0 to 2")
+        return wrong("temperature", "must be from 0 to 2")
     usage = bool(acted.stream_options and acted.stream_options.get("include_usage") is True)
     return ChatRequest(acted.model, fields, slots, bool(acted.stream), usage, limit, acted.n or 1, size)
 

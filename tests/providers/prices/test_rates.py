@@ -170,6 +170,22 @@ def test_hours_of_the_day_and_days_of_the_week() -> None:
     assert price(monday - 49 * hour) == 1
 
 
+def test_without_a_moment_the_bound_is_that_of_the_dearest_hours() -> None:
+    peak = Window(start=60, end=240, input=D(9), tiers=(Tier(above=10, input=D(20)),))
+    rates = Rates(version="1", input=D(2), windows=(peak,), services={"batch": Sheet(input=D(1))})
+    million, one_o_clock = 1_000_000, 3_600_000
+
+    assert upper_bound(rates, million, 0) == 20
+    assert upper_bound(rates, 10, 0) == D("0.00009")
+    assert upper_bound(rates, million, 0, at_ms=one_o_clock) == 20
+    assert upper_bound(rates, million, 0, at_ms=5 * one_o_clock) == 2
+    assert upper_bound(rates, million, 0, service="batch") == 1
+    assert upper_bound(rates, million, 0, service="default") == 20
+    midnight = Window(start=0, end=60, input=D(1))
+    cheaper = Rates(version="1", input=D(2), windows=(midnight,))
+    assert upper_bound(cheaper, million, 0, service="default") == upper_bound(cheaper, million, 0) == 2
+
+
 def test_prices_take_effect_at_their_moment() -> None:
     first, second = Rates(version="1", input=D(1)), Rates(version="2", from_ms=1000, input=D(2))
     gone = Rates(version="", from_ms=5000)

@@ -54,12 +54,13 @@ class Contents:
             for where, part in parts_of(content, path):
                 self._part(part, where)
         self._leave()
-        if self._role == "assistant" and not goes_on(self._ask.upstream_model) and self.turns.messages:
+        messages = self.turns.messages
+        if messages and messages[-1]["role"] == "assistant" and not goes_on(self._ask.upstream_model):
             self._ask.cannot(
                 path, "ends with words of the model, which this model of Anthropic's does not go on with"
             )
-            self.turns.messages.pop()
-        if not self.turns.messages:
+            messages.pop()
+        if not messages:
             raise InvalidError("contents", "must hold at least one content that is not empty")
 
     def _leave(self) -> None:
