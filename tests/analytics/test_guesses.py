@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from apps.analytics import sweeping
-from apps.audit import journal
+from apps.audit import journal, selectors
 from apps.audit.domain import Record, State, encode_record
 from apps.core import ids, redis_names
 from tests.analytics.conftest import CHARGED, RESERVED, Process, World
@@ -88,6 +88,22 @@ def test_a_rebuild_has_counted_guesses_of_the_epoch_before(world: World) -> None
     assert sweeping.sweep(world.client) == 0
 
     assert world.spend == {}
+
+
+def test_an_interrupted_exchange_falls_into_the_window_that_the_store_chose(world: World) -> None:
+    world.built()
+    gateway = world.process()
+    before = int(world.client.time()[0])
+    lost = gateway.admits()
+    after = int(world.client.time()[0])
+    gateway.dies()
+    world.ship()
+    sweeping.sweep(world.client)
+
+    [charge] = selectors.charges_of(world.organisation_id, [lost.id])
+
+    assert charge.accounted_at.microsecond == 0
+    assert before <= charge.accounted_at.timestamp() <= after
 
 
 def test_what_a_living_process_was_admitted_without_knowing_is_given_back(

@@ -260,6 +260,7 @@ STAND_IN = "skip_thought_signature_validator"
         ([signed(CALL, "YQ=="), TEXT, signed(OTHER, "Yg==")], None),
         ([THOUGHT, TEXT, signed(EMPTY, "YQ==")], [TEXT, signed(EMPTY, "YQ==")]),
         ([THOUGHT, TEXT, signed(CALL, "YQ==")], [TEXT, signed(CALL, "YQ==")]),
+        ([THOUGHT, TEXT, signed({"text": " No."}, "YQ==")], [signed({"text": "Yes. No."}, "YQ==")]),
         ([CALL, OTHER], [signed(CALL, STAND_IN), OTHER]),
         ([signed(TEXT, "YQ=="), signed(CALL, "Yg==")], [TEXT, signed(CALL, "Yg==")]),
     ],
