@@ -52,14 +52,9 @@ class GeminiHeld(Holding):
     def filtered(self, reason: str) -> list[Object]:
         """One chunk that ends every candidate which has not ended yet."""
         open_ones = sorted(index for index, ended in self._begun.items() if not ended) or [0]
+        # Without content, as the provider's own: clients keep such a turn out of what they send next.
         candidates = [
-            {
-                "content": {"parts": [{"text": ""}], "role": "model"},
-                "finishReason": "SAFETY",
-                "finishMessage": reason,
-                "index": index,
-            }
-            for index in open_ones
+            {"finishReason": "SAFETY", "finishMessage": reason, "index": index} for index in open_ones
         ]
         usage = {"usageMetadata": self._usage} if self._usage else {}
         head = {name: value for name, (_, value) in self._heads.items()}
