@@ -157,11 +157,16 @@ async def admit(exchange: Exchange, rooms: Rooms) -> Refuse | None:
     if isinstance(admission, Refuse):
         return admission
     exchange.admission, record.lease = admission, rooms.lease
+    record.admitted_ms = admission.admitted_ms
     if admission.open is None:
         record.reserved = 0
         return None
     rooms.under_way.admitted(record.id, admission)
-    if admission.guessed and rooms.journal is not None:
+    if admission.guessed:
+        # The counters are to be told of it later, by this process or, after its death, by a sweeper.
+        record.guessed = rooms.snapshot.epoch
+    if rooms.journal is not None:
+        # Also where the store has it: store and process may be lost together.
         return await open_record(rooms.journal, record)
     return None
 

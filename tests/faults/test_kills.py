@@ -72,6 +72,25 @@ def empty_valkey(scene: Scene) -> None:
     scene.installation.start_store("valkey")
 
 
+def kill_valkey_and_gateway(scene: Scene) -> None:
+    """The gateway dies before it can tell the store of what it admitted without it."""
+    scene.installation.kill("valkey")
+    serve_without_counters(scene)
+    scene.installation.kill(scene.gateway)
+    scene.installation.start_store("valkey")
+    scene.installation.start(scene.gateway)
+
+
+def lose_valkey_and_gateway(scene: Scene) -> None:
+    """Both go at once, and the store comes back empty: only the journal knows what was under way."""
+    eventually(lambda: scene.upstream.stats()["answering"] >= AT_ONCE // 2, "questions are under way")
+    scene.installation.kill("valkey")
+    scene.installation.kill(scene.gateway)
+    scene.installation.forget()
+    scene.installation.start_store("valkey")
+    scene.installation.start(scene.gateway)
+
+
 Harm = Callable[[Scene], None]
 HARMS: dict[str, tuple[Harm, int]] = {
     "gateway": (kill_gateway, 20),
@@ -79,7 +98,9 @@ HARMS: dict[str, tuple[Harm, int]] = {
     "postgresql": (kill_postgresql, 20),
     "valkey": (kill_valkey, 20),
     # Each takes as long as a rebuild.
-    "valkey emptied": (empty_valkey, 10),
+    "valkey emptied": (empty_valkey, 5),
+    "valkey and gateway": (kill_valkey_and_gateway, 5),
+    "valkey and gateway lost": (lose_valkey_and_gateway, 5),
 }
 
 
@@ -130,7 +151,7 @@ def test_every_answer_has_one_record(killed: str, installation: Installation, up
 
     assert outcome.wrong == Disagreements(), outcome.wrong
     assert outcome.whole >= runs * SOME
-    if killed == "gateway":
+    if "gateway" in killed:
         assert outcome.broken >= outcome.interrupted >= runs
     else:
         # Nobody else's end breaks an answer off.
