@@ -11,7 +11,7 @@ from apps.audit.domain import Verdict
 from apps.core.errors import TABLE
 from apps.core.limits import BODY_SECONDS, MAX_EXCHANGES
 from apps.core.outcome import Refuse
-from apps.gateway import after, before, listing, pipeline, places
+from apps.gateway import after, before, calls, listing, pipeline, places
 from apps.gateway.answer import Answer
 from apps.gateway.exchange import Exchange, begin
 from apps.gateway.places import Place
@@ -114,7 +114,7 @@ class Gateway:
         self, exchange: Exchange, body: bytes, handle: Handle, answer: Answer, place: Place
     ) -> None:
         """Run the pipeline, record before the last byte, settle after it."""
-        reply = await pipeline.chat(exchange, self.rooms, body, place)
+        reply = await calls.TABLE[place.call](exchange, self.rooms, body, place)
         if isinstance(reply, Refuse):
             await self._refuse(exchange, reply, answer)
             return
