@@ -11,7 +11,8 @@ from bench.ground import GroundError
 from bench.measure import slot
 from bench.rows import Row
 
-PARTS = 20
+# Looks after each part cost seconds: a short soak has fewer.
+PARTS, FEW_PARTS, SHORT = 20, 10, 40_000
 # Of a hundred requests: answers as JSON, streams to their end, refusals, clients that leave.
 MIX = {"json": 80, "streams": 10, "refused": 6, "left": 4}
 # From when on nothing may grow: caches are full, above all the scanner's memory of 8 MB of texts it has seen.
@@ -62,8 +63,9 @@ class Soaked:
         return self.growth <= MOST_GROWTH and self.samples[-1].files - self.warm.files <= MOST_FILES
 
 
-def soak(row: Row, requests: int, say: Callable[[str], None], parts: int = PARTS) -> Soaked:
+def soak(row: Row, requests: int, say: Callable[[str], None]) -> Soaked:
     """Send the mix in equal parts and look after each; GroundError when the gateway keeps ended exchanges."""
+    parts = PARTS if requests > SHORT else FEW_PARTS
     row = replace(row, ways={**row.ways, traffic.BURST.name: row.ways["sse"]})
     counts = {kind: requests // parts * share // 100 for kind, share in MIX.items()}
     found = [Sample(0, processes.rss_kb(row.pid) / 1024, processes.open_files(row.pid))]

@@ -209,7 +209,7 @@ def test_a_value_that_is_spread_over_parts_is_found() -> None:
 @pytest.mark.parametrize("words", [CARD, "plain"])
 def test_thinking_that_a_signature_carries_is_read(words: str) -> None:
     signature = from_anthropic([{"type": "thinking", "thinking": words, "signature": "s"}])
-    parts = [{"text": "hi", "thoughtSignature": signature}, {"functionCall": {"name": "f"}, "thoughtSignature": signature}]  # fmt: skip
+    parts: list[Object] = [{"text": "hi", "thoughtSignature": signature}, {"functionCall": {"name": "f"}, "thoughtSignature": signature}]  # fmt: skip
     answer = {"candidates": [{"content": {"parts": parts, "role": "model"}, "finishReason": "STOP"}]}
 
     told = reviewed(SURFACE, MASK, answer)["candidates"][0]["content"]["parts"]
