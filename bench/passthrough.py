@@ -59,7 +59,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--json-url", required=True)
     parser.add_argument("--sse-url", required=True)
-    parser.add_argument("--client", default="aiohttp", choices=http.NAMES)
+    parser.add_argument("--client", default="h1", choices=http.NAMES)
     options = parser.parse_args()
     uvicorn.run(
         PassThrough(options.json_url, options.sse_url, options.client),

@@ -113,7 +113,10 @@ class Env:
         "SMARTFLOW_MAX_BODY_BYTES", kinds.size(1024, 1024**3), "16MiB", "Largest accepted request body."
     )
     upstream_client: str = setting(
-        "SMARTFLOW_UPSTREAM_CLIENT", kinds.TEXT, "aiohttp", "HTTP client used for calls to providers."
+        "SMARTFLOW_UPSTREAM_CLIENT",
+        kinds.TEXT,
+        "h1",
+        "HTTP client used for calls to providers: h1 (our own) or aiohttp.",
     )
     trusted_proxies: tuple[str, ...] = setting(
         "SMARTFLOW_TRUSTED_PROXIES", kinds.NETWORKS, "", "Proxies whose forwarding headers are believed."

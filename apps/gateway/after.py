@@ -15,7 +15,6 @@ from apps.core.outcome import Refuse
 from apps.gateway.before import reader_of, review_values
 from apps.gateway.exchange import Exchange
 from apps.gateway.rooms import Rooms
-from apps.gateway.texts import characters
 from apps.keys import stage as keys
 from apps.providers.domain import Usage, cost
 from apps.providers.stage import Sent
@@ -41,9 +40,7 @@ def review(exchange: Exchange, sent: Sent) -> bytes | Refuse:
             return Refuse("upstream_error", "The provider's answer cannot be read.")
         raw = _encode(body)
     exchange.record.finish_reason = surface.finish_reason(body)
-    produced = surface.texts(body)
-    exchange.produced_chars = characters(produced)
-    refusal, rewritten = review_values(exchange, produced)
+    refusal, rewritten = review_values(exchange, surface.texts(body))
     exchange.stage("review", since)
     if refusal is not None:
         return refusal

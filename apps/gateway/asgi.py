@@ -24,6 +24,7 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Headers = dict[bytes, bytes]
 GONE = "smartflow.gone"
+_JSON = b"application/json"
 _SINGLE = {
     b"authorization",
     b"x-api-key",
@@ -176,28 +177,23 @@ class Gateway:
         return None
 
     async def _body(self, headers: Headers, receive: Receive) -> bytes | Refuse:
-        kind = headers.get(b"content-type", b"application/json").partition(b";")[0].strip().lower()
-        if kind != b"application/json" or headers.get(b"content-encoding", b"identity") != b"identity":
+        kind = headers.get(b"content-type", _JSON)
+        if kind != _JSON:
+            kind = kind.partition(b";")[0].strip().lower()
+        if kind != _JSON or headers.get(b"content-encoding", b"identity") != b"identity":
             return Refuse(
                 "unsupported_media_type", "Send `content-type: application/json` without a content encoding."
             )
         most = self.rooms.config.max_body_bytes
         declared = headers.get(b"content-length", b"0")
-        too_large = Refuse(
-            "body_too_large",
-            f"The body is larger than {most} bytes, the most this gateway accepts.",
-            headers=(("connection", "close"),),
-        )
-        if not declared.isdigit() or int(declared) > most:
-            return (
-                too_large
-                if declared.isdigit()
-                else Refuse("invalid_header", "`content-length` must be a number.", "content-length")
-            )
+        if not declared.isdigit():
+            return Refuse("invalid_header", "`content-length` must be a number.", "content-length")
+        if int(declared) > most:
+            return _too_large(most)
         message = await receive()
         if message["type"] == "http.request" and not message.get("more_body"):
             body: bytes = message.get("body", b"")
-            return body if len(body) <= most else too_large
+            return body if len(body) <= most else _too_large(most)
         parts = bytearray()
         try:
             async with asyncio.timeout(BODY_SECONDS):
@@ -206,7 +202,7 @@ class Gateway:
                         raise GoneError
                     parts += message.get("body", b"")
                     if len(parts) > most:
-                        return too_large
+                        return _too_large(most)
                     if not message.get("more_body"):
                         return bytes(parts)
                     message = await receive()
@@ -234,6 +230,11 @@ class Gateway:
         if origin is None or origin.decode("latin-1") not in self.rooms.config.cors_origins:
             return ()
         return ((b"access-control-allow-origin", origin), (b"vary", b"origin"))
+
+
+def _too_large(most: int) -> Refuse:
+    text = f"The body is larger than {most} bytes, the most this gateway accepts."
+    return Refuse("body_too_large", text, headers=(("connection", "close"),))
 
 
 def _nowhere(place: Place | Refuse) -> Refuse:

@@ -299,13 +299,15 @@ def note_attempts(exchange: Exchange) -> None:
 
 
 def review_values(exchange: Exchange, values: list[Any]) -> tuple[Refuse | None, bool]:
-    """Have policies review the texts of an answer's messages; whether one of them was rewritten."""
+    """Have policies review the texts of an answer; whether one of them was rewritten. Counts what was produced."""
     view = exchange.view
     assert view is not None  # noqa: S101
     slots: list[Slot] = []
     for value in values:
         if isinstance(value, (dict, list)):
             collect(value, "assistant", slots)
+    for slot in slots:
+        exchange.produced_chars += len(slot.text)
     verdict = policies.review(view.bundle, exchange.facts, slots)
     return _apply(exchange, slots, verdict), verdict.texts is not None
 

@@ -43,7 +43,7 @@ class Config:
     journal_mode: Mode = "process"
     max_stale_s: int = 600
     max_body_bytes: int = 16 * 1024 * 1024
-    upstream_client: str = "aiohttp"
+    upstream_client: str = "h1"
     outbound_allow: tuple[str, ...] = ()
     trusted_proxies: tuple[str, ...] = ()
     cors_origins: tuple[str, ...] = ()

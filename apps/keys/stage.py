@@ -20,7 +20,7 @@ from apps.keys.book import KeyBook, Missing
 from apps.keys.domain import PREFIX, Assurance, Budget, Caller, Key, OpenRecord, boundaries
 
 # Anthropic's clients and Google's have headers of their own.
-_KEY_HEADERS = (b"x-api-key", b"x-goog-api-key")
+_KEY_HEADERS = frozenset({b"x-api-key", b"x-goog-api-key"})
 RETRY = (("retry-after", "5"),)
 _UNKNOWN = Refuse(
     "invalid_api_key", "The key is not known here. Check it, or ask for one under Request a key."
@@ -45,6 +45,9 @@ class Admission(msgspec.Struct):
 def credential(headers: Mapping[bytes, bytes], in_address: str = "") -> str | Refuse:
     """The one credential of a request, from wherever a dialect puts it; two different ones are refused."""
     bearer = headers.get(b"authorization", b"")
+    if bearer.startswith(b"Bearer sk-") and not in_address and _KEY_HEADERS.isdisjoint(headers):
+        # What nearly every client sends.
+        return bearer[7:].strip().decode("latin-1")
     others = {found for name in _KEY_HEADERS if (found := headers.get(name))}
     if in_address:
         others.add(in_address.encode("latin-1", "replace"))

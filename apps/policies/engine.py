@@ -83,11 +83,12 @@ class Bundle:
         notes = Notes()
         # What each segment holds, for rewriting: None where nothing was found.
         holds: list[Seen | None] = [None] * len(segments)
+        finders, known = plan.finders, self._memo.of
         for place, segment in enumerate(segments):
-            seen = self._memo.of(segment.text)
-            if len(seen) < len(plan.finders) or any(finder not in seen for finder in plan.finders):
+            seen = known(segment.text)
+            if not plan.wanted <= seen.keys():
                 _search(plan, segment.text, seen, notes)
-            for i, finder in enumerate(plan.finders):
+            for i, finder in enumerate(finders):
                 spans = seen.get(finder)
                 if spans:
                     notes.count(i, segment.role, len(spans))

@@ -59,7 +59,17 @@ class Rule:
 class Plan:
     """All policies in scope of one phase; immutable."""
 
-    __slots__ = ("_clean", "_phase", "blocking", "finders", "holding", "phase", "redacting", "rules")
+    __slots__ = (
+        "_clean",
+        "_phase",
+        "blocking",
+        "finders",
+        "holding",
+        "phase",
+        "redacting",
+        "rules",
+        "wanted",
+    )
 
     def __init__(self, phase: Phase, policies: Iterable[Policy]) -> None:
         self.phase = phase
@@ -70,6 +80,7 @@ class Plan:
             for policy in sorted(policies, key=lambda policy: policy.id)
         )
         self.finders: tuple[Finder, ...] = tuple(places)
+        self.wanted = places.keys()
         self.blocking = self._used_for(Action.BLOCK)
         self.redacting = self._used_for(Action.REDACT)
         self.holding = self.blocking | self.redacting
