@@ -150,7 +150,7 @@ async def admit(exchange: Exchange, rooms: Rooms) -> Refuse | None:
             model_id=model.id,
             bundle=view.bundle.digest,
         )
-    record.reserved = money.charge(_most(exchange))
+    record.reserved = 0 if exchange.free else money.charge(_most(exchange))
     record.price_version = model.rates.version if model.rates else ""
     record.budget_ids = tuple(budget.id for budget in key.budgets)
     wish = Reservation(
