@@ -136,9 +136,8 @@ async def admit(exchange: Exchange, rooms: Rooms) -> Refuse | None:
         exchange.record,
     )
     assert caller is not None and view is not None and request is not None and model is not None  # noqa: S101, PT018
-    key, mode = caller.key, exchange.wishes.cache
+    key, mode, chosen = caller.key, exchange.wishes.cache, exchange.wishes.provider or exchange.only_at
     # A stored answer may have come from another provider than the one asked for.
-    chosen = exchange.wishes.provider or exchange.only_at is not None
     exchange.cacheable = not chosen and exchange.surface.cacheable(request.fields, mode)
     if exchange.cacheable:
         record.cache_key = cache.digest(
