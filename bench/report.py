@@ -15,6 +15,8 @@ from bench.conditions import machine, versions
 from bench.figures import Series, ratio
 from bench.rows import Row
 
+# What was tried for bars that are missed, with the profiles: written by people.
+_ATTEMPTS = Path(__file__).with_name("attempts.md")
 # Bars of the design: row, shape, concurrency, what, microseconds of CPU.
 BARS = (
     ("Lean", "json", 16, "CPU per request", 300.0),
@@ -159,10 +161,10 @@ def data(report: Report) -> bytes:
 
 
 def publish(report: Report, folder: Path) -> None:
-    """Write both files; the section of the last soak stays as it is."""
+    """Write both files: figures, then what was tried where a bar is missed, then the last soak as it is."""
     page = folder / "benchmarks.md"
     soaked = soak_report.kept(page)
-    page.write_text(markdown(report) + soaked, encoding="utf-8")
+    page.write_text(f"{markdown(report)}\n{_ATTEMPTS.read_text(encoding='utf-8')}{soaked}", encoding="utf-8")
     (folder / "benchmarks.json").write_bytes(data(report) + b"\n")
 
 
