@@ -6,7 +6,7 @@ from urllib.parse import unquote
 import msgspec
 
 from apps.core.outcome import Refuse
-from apps.gateway.surfaces import TABLE, counting
+from apps.gateway.surfaces import TABLE, completions, counting
 from apps.gateway.surfaces.surface import Surface
 
 CHAT, COUNT, MODELS = "chat", "count", "models"
@@ -25,6 +25,7 @@ class Place(msgspec.Struct, frozen=True):
 _OPENAI, _ANTHROPIC, _GEMINI = TABLE["openai"], TABLE["anthropic"], TABLE["gemini"]
 _FIXED = {
     "/v1/chat/completions": Place(CHAT, _OPENAI),
+    "/v1/completions": Place(CHAT, completions.SURFACE),
     "/v1/messages": Place(CHAT, _ANTHROPIC),
     "/v1/messages/count_tokens": Place(COUNT, counting.ANTHROPIC),
     "/v1/models": Place(MODELS, _OPENAI, "GET"),
