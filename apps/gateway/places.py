@@ -4,13 +4,14 @@
 from urllib.parse import unquote
 
 import msgspec
+from msgspec.structs import replace
 
 from apps.core.outcome import Refuse
 from apps.gateway.surfaces import TABLE
+from apps.gateway.surfaces.embeddings import GEMINI_BATCH, GEMINI_SINGLE, OPENAI
 from apps.gateway.surfaces.surface import Surface
 
-CHAT, MODELS = "chat", "models"
-_GEMINI_CALLS = {"generateContent": False, "streamGenerateContent": True}
+CHAT, EMBEDDING, MODELS = "chat", "embedding", "models"
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -26,15 +27,18 @@ class Place(msgspec.Struct, frozen=True):
 _OPENAI, _ANTHROPIC, _GEMINI = TABLE["openai"], TABLE["anthropic"], TABLE["gemini"]
 _FIXED = {
     "/v1/chat/completions": Place(CHAT, _OPENAI),
+    "/v1/embeddings": Place(EMBEDDING, OPENAI),
     "/v1/messages": Place(CHAT, _ANTHROPIC),
     "/v1/models": Place(MODELS, _OPENAI, "GET"),
     "/v1beta/models": Place(MODELS, _GEMINI, "GET"),
 }
-ENDPOINTS = (
-    *_FIXED,
-    "/v1beta/models/{model}:generateContent",
-    "/v1beta/models/{model}:streamGenerateContent",
-)
+_GEMINI_CALLS = {
+    "generateContent": Place(CHAT, _GEMINI),
+    "streamGenerateContent": Place(CHAT, _GEMINI, stream=True),
+    "embedContent": Place(EMBEDDING, GEMINI_SINGLE),
+    "batchEmbedContents": Place(EMBEDDING, GEMINI_BATCH),
+}
+ENDPOINTS = (*_FIXED, *(f"/v1beta/models/{{model}}:{name}" for name in _GEMINI_CALLS))
 
 
 def find(path: str) -> Place | Refuse:
@@ -46,7 +50,7 @@ def find(path: str) -> Place | Refuse:
         if path.startswith(prefix):
             name, colon, call = path[len(prefix) :].rpartition(":")
             if colon and name and call in _GEMINI_CALLS:
-                return Place(CHAT, _GEMINI, model=unquote(name), stream=_GEMINI_CALLS[call])
+                return replace(_GEMINI_CALLS[call], model=unquote(name))
     shown = "".join(char if " " <= char <= "~" else "?" for char in path)[:120]
     return Refuse("not_found", f"There is no endpoint {shown}. Endpoints: {', '.join(ENDPOINTS)}.")
 

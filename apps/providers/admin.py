@@ -24,6 +24,12 @@ class ProviderForm(forms.ModelForm):  # type: ignore[type-arg]
     """A provider with a field for a new credential."""
 
     dialect = forms.ChoiceField(label=_("dialect"), choices=[(name, name) for name in DIALECTS])
+    base_url = forms.CharField(
+        label=_("address"),
+        required=False,
+        max_length=500,
+        help_text=_("For example https://api.example.com/v1; empty where the dialect is local."),
+    )
     new_credential = forms.CharField(
         label=_("new credential"),
         required=False,

@@ -46,7 +46,9 @@ class ProviderSerializer(StrictSerializer):
     organisation_id = serializers.CharField(read_only=True)
     name = serializers.CharField(max_length=80)
     dialect = serializers.ChoiceField(choices=DIALECTS, default=DIALECTS[0])
-    base_url = serializers.CharField(max_length=500)
+    base_url = serializers.CharField(
+        max_length=500, allow_blank=True, help_text="Empty where the dialect is local."
+    )
     credential = serializers.CharField(
         max_length=4096,
         allow_blank=True,
