@@ -4,9 +4,8 @@
 import asyncio
 import base64
 import contextlib
-import fnmatch
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from time import monotonic
 from typing import Any
 
@@ -17,14 +16,16 @@ from apps.core import redis_names, values
 from apps.core.keyring import KeyRing, KeyRingError, Purpose
 from apps.core.redis import Redis, RedisDown
 from apps.core.values import Value
+from apps.gateway.names import Names, admits, index
 from apps.identity.domain import OrganisationSettings
 from apps.policies.domain import Policy
 from apps.policies.engine import Bundle
 from apps.providers.dialects import TABLE as DIALECTS
+from apps.providers.dialects import embeddings
 from apps.providers.dialects.dialect import Dialect
-from apps.providers.dialects.embeddings import TABLE as EMBEDDINGS
-from apps.providers.domain import CHAT, EMBEDDING, Model, Provider
+from apps.providers.domain import CHAT, EMBEDDING, LOCAL, Model, Provider
 from apps.providers.stage import Route
+from apps.providers.vendors import quirks_of, spoken
 from apps.routing.domain import Table, Target
 
 ROOMS: dict[str, type[Value]] = {
@@ -35,7 +36,7 @@ ROOMS: dict[str, type[Value]] = {
     "policies": Policy,
 }
 POLL_SECONDS = 2.0
-_KNOWN = DIALECTS.keys() | EMBEDDINGS.keys()
+_KNOWN = {*DIALECTS, LOCAL}
 KEYS_ROOM = "keys"
 
 
@@ -65,19 +66,14 @@ class View:
     unreadable_policy: bool = False
     # What of a key, besides its team, some policy's scope asks about.
     scoped: frozenset[str] = frozenset()
+    # What clients may ask for besides the models' own names.
+    names: Names = field(default_factory=dict)
 
     def allowed(self, patterns: Iterable[str]) -> list[Model]:
         """The enabled models that a key's patterns admit, the default one first, then those for chat, by name."""
         admitted = list(patterns)
         found = [m for m in self.models.values() if m.enabled and admits(admitted, m.name)]
         return sorted(found, key=lambda model: (not model.default, model.kind != CHAT, model.name))
-
-
-def admits(patterns: Collection[str], name: str) -> bool:
-    """Whether one of some shell patterns matches a model's name."""
-    return (
-        "*" in patterns or name in patterns or any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
-    )
 
 
 class Snapshot:
@@ -212,23 +208,25 @@ class Snapshot:
             return replace(before, **self._policies(rooms["policies"]))
         providers = {p.id: p for p in rooms["providers"].values() if p.enabled and p.dialect in _KNOWN}
         kinds = {model.id: model.kind for model in rooms["models"].values()}
-        spoken = {
+        dialects = {
             target.id: dialect
             for target in rooms["targets"].values()
             if (provider := providers.get(target.provider_id)) is not None
             and (dialect := _spoken(kinds.get(target.model_id, CHAT), provider)) is not None
         }
-        targets = [target for target in rooms["targets"].values() if target.id in spoken]
+        targets = [target for target in rooms["targets"].values() if target.id in dialects]
         settings = rooms["organisations"].get(org)
+        table = Table.of(targets)
         return View(
             organisation_id=org,
             bodies=settings.bodies if settings else "off",
             models={model.name: model for model in rooms["models"].values()},
             providers=providers,
-            table=Table.of(targets),
+            table=table,
+            names=index(rooms["models"].values(), providers, table),
             **self._policies(rooms["policies"]),
             routes={
-                target.id: self._route(target, providers[target.provider_id], spoken[target.id])
+                target.id: self._route(target, providers[target.provider_id], dialects[target.id])
                 for target in targets
             },
         )
@@ -259,6 +257,7 @@ class Snapshot:
             upstream_model=target.upstream_model,
             base_url=provider.base_url.rstrip("/"),
             dialect=dialect,
+            quirks=quirks_of(provider.dialect, provider.vendor) if dialect.name in DIALECTS else None,
             credential=credential,
             connect=provider.connect_seconds,
             silence=provider.silence_seconds,
@@ -270,7 +269,8 @@ class Snapshot:
 
 def _spoken(kind: str, provider: Provider) -> Dialect | None:
     """How a provider is asked by models of a kind; None where it cannot be."""
-    return (EMBEDDINGS if kind == EMBEDDING else DIALECTS).get(provider.dialect)
+    chat = spoken(provider.dialect, provider.vendor) if provider.dialect in DIALECTS else None
+    return embeddings.beside(provider.dialect, chat) if kind == EMBEDDING else chat
 
 
 def _read(room: str, pairs: Mapping[bytes, bytes]) -> dict[str, Value | None]:

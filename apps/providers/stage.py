@@ -12,10 +12,13 @@ import msgspec
 from apps.core.http import Call, CallError, Client, Incoming
 from apps.core.outcome import Refuse
 from apps.providers.dialects.dialect import Dialect, Whole
+from apps.providers.dialects.fitted import Quirks
 from apps.providers.dialects.gemini import retry_after
-from apps.providers.pairs import TABLE as PAIRS
+from apps.providers.fields import own_name
+from apps.providers.pairs import TABLE, VECTORS
 from apps.providers.pairs.pair import Ask, InexpressibleError, InvalidError, Pair
 
+PAIRS = TABLE | VECTORS
 # A provider's refusal of these is about the request; everything else is about the provider or our set-up.
 _CALLERS_FAULT = {400, 413, 422}
 _ERROR_BYTES = 64 * 1024
@@ -37,6 +40,8 @@ class Route:
     total: float = 600.0
     verify_tls: bool = True
     private_allowed: bool = False
+    # What this endpoint cannot be told; None for nearly all, so that they pay nothing.
+    quirks: Quirks | None = None
 
 
 class Tried(msgspec.Struct, frozen=True):
@@ -140,9 +145,22 @@ def _translated(question: Question, route: Route) -> tuple[Mapping[str, Any], Pa
     """The request in the dialect of a route."""
     pair = PAIRS.get((question.dialect, route.dialect.name))
     if pair is None:
+        if route.quirks is not None:
+            _refuse_quirks(question.fields, route.quirks, question)
         return question.fields, None, None
     ask = question.ask(route)
-    return pair.request(question.fields, ask), pair, ask
+    body = pair.request(question.fields, ask)
+    if route.quirks is not None:
+        _refuse_quirks(body, route.quirks, question)
+    return body, pair, ask
+
+
+def _refuse_quirks(body: Mapping[str, Any], quirks: Quirks, question: Question) -> None:
+    """What the endpoint cannot be told stops the request, unless the caller lets it be left out."""
+    if question.drop:
+        return
+    for name, reason in quirks.refused(body):
+        raise InexpressibleError(own_name(question.dialect, name), reason)
 
 
 def _unsaid(fault: InexpressibleError | InvalidError, route: Route) -> Refuse:

@@ -15,6 +15,7 @@ from typing_extensions import override
 from apps.providers.dialects.dialect import Dialect, Whole
 from apps.providers.dialects.gemini import Gemini
 from apps.providers.dialects.gemini_usage import read_usage
+from apps.providers.dialects.openai import DIALECT as OPENAI
 from apps.providers.dialects.openai import OpenAI
 from apps.providers.domain import LOCAL, Usage
 
@@ -27,10 +28,18 @@ class OpenAIEmbeddings(OpenAI):
 
     name = "openai_embeddings"
 
+    def __init__(self, chat: Dialect) -> None:
+        self._chat = chat
+
     @override
     def path(self, upstream_model: str, *, stream: bool) -> str:
         """One path; nothing streams."""
         return "/embeddings"
+
+    @override
+    def headers(self, credential: str) -> tuple[tuple[str, str], ...]:
+        """Those of the vendor's chats."""
+        return self._chat.headers(credential)
 
     @override
     def encode(self, fields: Mapping[str, Any], upstream_model: str) -> bytes:
@@ -87,6 +96,15 @@ def _check(answer: Mapping[str, Any], place: str, member: str, kinds: tuple[type
             raise ValueError(f"a row of {place} is no vector")
 
 
-_OPENAI: Dialect = OpenAIEmbeddings()
 # What is local answers as a provider of OpenAI's dialect would: see apps/gateway/local.py.
-TABLE: dict[str, Dialect] = {"openai": _OPENAI, LOCAL: _OPENAI, "gemini": GeminiEmbeddings()}
+_LOCAL: Dialect = OpenAIEmbeddings(OPENAI)
+_GEMINI: Dialect = GeminiEmbeddings()
+
+
+def beside(dialect: str, chat: Dialect | None) -> Dialect | None:
+    """How who speaks a dialect in chats is asked for vectors; None for who has none."""
+    if dialect == LOCAL:
+        return _LOCAL
+    if dialect == OpenAI.name and chat is not None:
+        return OpenAIEmbeddings(chat)
+    return _GEMINI if dialect == Gemini.name else None
