@@ -37,6 +37,8 @@ class Exchange(msgspec.Struct):
     facts: Facts = field(default_factory=Facts)
     admission: Admission | None = None
     cacheable: bool = False
+    # Asks for no model's answer: nothing is reserved, used or charged.
+    free: bool = False
     tried: list[Tried] = field(default_factory=list)
     stages: list[Stage] = field(default_factory=list)
     usage: Usage | None = None

@@ -10,7 +10,7 @@ import msgspec
 from apps.gateway.exchange import Exchange
 from apps.providers.domain import CHAT, EMBEDDING, Model
 
-_METHODS = {CHAT: ("generateContent",), EMBEDDING: ("embedContent", "batchEmbedContents")}
+_METHODS = {CHAT: ("generateContent", "countTokens"), EMBEDDING: ("embedContent", "batchEmbedContents")}
 _encode = msgspec.json.Encoder().encode
 
 

@@ -7,11 +7,11 @@ import msgspec
 from msgspec.structs import replace
 
 from apps.core.outcome import Refuse
-from apps.gateway.surfaces import TABLE
+from apps.gateway.surfaces import TABLE, counting
 from apps.gateway.surfaces.embeddings import GEMINI_BATCH, GEMINI_SINGLE, OPENAI
 from apps.gateway.surfaces.surface import Surface
 
-CHAT, EMBEDDING, MODELS = "chat", "embedding", "models"
+CHAT, COUNT, EMBEDDING, MODELS = "chat", "count", "embedding", "models"
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -29,16 +29,19 @@ _FIXED = {
     "/v1/chat/completions": Place(CHAT, _OPENAI),
     "/v1/embeddings": Place(EMBEDDING, OPENAI),
     "/v1/messages": Place(CHAT, _ANTHROPIC),
+    "/v1/messages/count_tokens": Place(COUNT, counting.ANTHROPIC),
     "/v1/models": Place(MODELS, _OPENAI, "GET"),
     "/v1beta/models": Place(MODELS, _GEMINI, "GET"),
 }
+# What a path of Google's says behind its colon.
 _GEMINI_CALLS = {
     "generateContent": Place(CHAT, _GEMINI),
     "streamGenerateContent": Place(CHAT, _GEMINI, stream=True),
+    "countTokens": Place(COUNT, counting.GEMINI),
     "embedContent": Place(EMBEDDING, GEMINI_SINGLE),
     "batchEmbedContents": Place(EMBEDDING, GEMINI_BATCH),
 }
-ENDPOINTS = (*_FIXED, *(f"/v1beta/models/{{model}}:{name}" for name in _GEMINI_CALLS))
+ENDPOINTS = (*_FIXED, *(f"/v1beta/models/{{model}}:{call}" for call in _GEMINI_CALLS))
 
 
 def find(path: str) -> Place | Refuse:

@@ -283,7 +283,7 @@ def test_lists_have_them_last_and_say_what_they_are(vectors: Desk) -> None:
         row["displayName"]: row["supportedGenerationMethods"]
         for row in vectors.client.get("/v1beta/models").json()["models"]
     }
-    assert google["plain"] == ["generateContent"]
+    assert google["plain"] == ["generateContent", "countTokens"]
     assert google[MINILM] == ["embedContent", "batchEmbedContents"]
     anthropic = vectors.client.get("/v1/models", headers={"anthropic-version": "2023-06-01"}).json()
     assert {row["id"] for row in anthropic["data"]}.isdisjoint({MINILM, "by-google", "by-openai"})
