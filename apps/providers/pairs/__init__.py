@@ -4,6 +4,7 @@
 from apps.providers.pairs import (
     anthropic_gemini,
     anthropic_openai,
+    embeddings,
     gemini_anthropic,
     gemini_openai,
     openai_anthropic,
@@ -24,4 +25,9 @@ TABLE: dict[tuple[str, str], Pair] = {
 COMPLETIONS: dict[tuple[str, str], Pair] = {
     ("openai-completions", name): Completions(TABLE.get(("openai", name)))
     for name in ("openai", "anthropic", "gemini")
+}
+# Requests for vectors, by the name that `apps.providers.dialects.embeddings` gives the provider's side.
+VECTORS: dict[tuple[str, str], Pair] = {
+    ("openai", "gemini_embeddings"): embeddings.OPENAI_GEMINI,
+    ("gemini", "openai_embeddings"): embeddings.GEMINI_OPENAI,
 }
