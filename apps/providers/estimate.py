@@ -47,6 +47,7 @@ ALLOWANCES: Mapping[str, Allowance] = {
     # 258 a tile and 20 tiles; 32 tokens a second of sound and 295 of film, at no less than 4 and 16 kbit/s.
     "gemini": Allowance(image=5_200, sound=64, film=148, tools=512, bytes_per_token=4.0),
 }
+_USUAL = ALLOWANCES["openai"]
 # These count a picture in thousands of tokens where their siblings count hundreds: 2,833 and 5,667 for each of 8 tiles.
 _DEAR_IMAGES = (("gpt-4o-mini", 48_200),)
 
@@ -65,42 +66,57 @@ class Weight:
     inline: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Reckoning:
+    """The most input tokens a request can be counted as, those on average, and whether it holds nothing but text."""
+
+    most: int
+    likely: int
+    text_only: bool
+
+
+def reckon(
+    body: bytes, fields: Mapping[str, Any], *, dialect: str, upstream_model: str = "", context: int = 0
+) -> Reckoning:
+    """Bound and likely number in one look; `context` of the model, 0 where it is not known.
+
+    What the provider adds by itself while it answers (pages it searches, for one) is within the bound only by the
+    context; what nobody can see counts as nothing in the likely number.
+    """
+    allowance = ALLOWANCES.get(dialect, _USUAL)
+    size = len(body)
+    most = size + OVERHEAD + (allowance.tools if fields.get("tools") else 0)
+    if _is_text(body):
+        likely_ = -int(-size // allowance.bytes_per_token)
+        return Reckoning(context if 0 < context < most else most, likely_, text_only=True)
+    weight = weigh(fields)
+    # Most pictures are a quarter of the largest, most sound and film four times as dense as the thinnest.
+    image = _image(allowance, upstream_model)
+    likely_ = -int(-(size - weight.inline) // allowance.bytes_per_token) + weight.images * (image // 4)
+    likely_ += (weight.sound * allowance.sound + weight.film * allowance.film) // 4000
+    if weight.unseen:
+        return Reckoning(context or max(UNKNOWN_CONTEXT, size), likely_, text_only=False)
+    most += weight.images * image - weight.inline
+    most += -(-weight.sound * allowance.sound // 1000) - (-weight.film * allowance.film // 1000)
+    return Reckoning(min(most, context) if context else most, likely_, text_only=False)
+
+
 def bound(
     body: bytes, fields: Mapping[str, Any], *, dialect: str, upstream_model: str = "", context: int = 0
 ) -> int:
-    """The most input tokens that a request can be counted as; `context` of the model, 0 where it is not known.
-
-    What the provider adds by itself while it answers (pages it searches, for one) is within it only by the context.
-    """
-    allowance = ALLOWANCES.get(dialect, ALLOWANCES["openai"])
-    if not any(mark in body for mark in _MARKS):
-        most = len(body) + OVERHEAD + (allowance.tools if fields.get("tools") else 0)
-        return min(most, context) if context else most
-    weight = weigh(fields)
-    if weight.unseen:
-        return context or max(UNKNOWN_CONTEXT, len(body))
-    most = len(body) - weight.inline + OVERHEAD + (allowance.tools if fields.get("tools") else 0)
-    most += weight.images * _image(allowance, upstream_model)
-    most += -(-weight.sound * allowance.sound // 1000) - (-weight.film * allowance.film // 1000)
-    return min(most, context) if context else most
+    """The most input tokens that a request can be counted as; see `reckon`."""
+    return reckon(body, fields, dialect=dialect, upstream_model=upstream_model, context=context).most
 
 
 def likely(size: int, *, dialect: str) -> int:
     """The tokens of so many bytes of text on average: for counting and settling where the provider says nothing."""
-    allowance = ALLOWANCES.get(dialect, ALLOWANCES["openai"])
+    allowance = ALLOWANCES.get(dialect, _USUAL)
     return -int(-size // allowance.bytes_per_token)
 
 
 def likely_input(body: bytes, fields: Mapping[str, Any], *, dialect: str, upstream_model: str = "") -> int:
-    """The input tokens of a request on average; what nobody can see counts as nothing."""
-    allowance = ALLOWANCES.get(dialect, ALLOWANCES["openai"])
-    weight = weigh(fields) if any(mark in body for mark in _MARKS) else Weight()
-    text = likely(len(body) - weight.inline, dialect=dialect)
-    # Most pictures are a quarter of the largest, most sound and film four times as dense as the thinnest.
-    image = _image(allowance, upstream_model) // 4
-    return (
-        text + weight.images * image + (weight.sound * allowance.sound + weight.film * allowance.film) // 4000
-    )
+    """The input tokens of a request on average; see `reckon`."""
+    return reckon(body, fields, dialect=dialect, upstream_model=upstream_model).likely
 
 
 def weigh(fields: Mapping[str, Any]) -> Weight:
@@ -124,6 +140,13 @@ def weigh(fields: Mapping[str, Any]) -> Weight:
             unseen += kind == "unseen"
     unseen += sum(1 for _ in _stored(fields))
     return Weight(images, sound, film, unseen, inline)
+
+
+def _is_text(body: bytes) -> bool:
+    for mark in _MARKS:  # noqa: SIM110 - a generator costs more than the looking
+        if mark in body:
+            return False
+    return True
 
 
 def _is_free(part: Mapping[str, Any], name: str) -> bool:

@@ -50,7 +50,6 @@ class Plain(msgspec.Struct, frozen=True):
     dear_input: int
     dear_text_input: int
     dear_output: int
-    dear_text_output: int
 
     def units(self, usage: Usage, service: str) -> int | None:
         """What a usage costs; None where that cannot be said here."""
@@ -80,9 +79,8 @@ class Plain(msgspec.Struct, frozen=True):
         """The most that so many tokens can cost; None where that cannot be said here."""
         if read > self.limit or (service and service in self.rates.services):
             return None
-        if text_only:
-            return read * self.dear_text_input + made * self.dear_text_output + self.request
-        return read * self.dear_input + made * self.dear_output + self.request
+        dearest = self.dear_text_input if text_only else self.dear_input
+        return read * dearest + made * self.dear_output + self.request
 
 
 def plain(rates: Rates) -> Plain | None:
@@ -112,8 +110,7 @@ def _plain(rates: Rates) -> Plain | None:
         "request": rates.request.scaleb(6, EXACT),
         "dear_input": dearest_input(rates, text_only=False),
         "dear_text_input": dearest_input(rates, text_only=True),
-        "dear_output": dearest_output(rates, text_only=False),
-        "dear_text_output": dearest_output(rates, text_only=True),
+        "dear_output": dearest_output(rates),
     }
     if rates.margin:
         factor = EXACT.add(_HUNDRED, rates.margin).scaleb(-2, EXACT)
@@ -151,11 +148,9 @@ def dearest_input(prices: Prices, text_only: bool) -> Decimal:
     return max(price for price in found if price is not None)
 
 
-def dearest_output(prices: Prices, text_only: bool) -> Decimal:
+def dearest_output(prices: Prices) -> Decimal:
     """The most that one token made can cost, in micro-dollars."""
-    found = [prices.output, prices.reasoning]
-    if not text_only:
-        found += [prices.audio_output, prices.image_output]
+    found = (prices.output, prices.reasoning, prices.audio_output, prices.image_output)
     return max(price for price in found if price is not None)
 
 

@@ -93,8 +93,8 @@ def upper_bound(
 ) -> Decimal:
     """The most dollars that a call of no more than so many tokens can cost, however the provider counts its parts.
 
-    Without `at_ms` the dearest part of the day counts. With `text_only` prices of sound, pictures and film are left
-    out; `tools` are the most calls of the provider's own.
+    Without `at_ms` the dearest part of the day counts. With `text_only` what is sent is known to be nothing else, and
+    what comes back may be anything; `tools` are the most calls of the provider's own.
     """
     if rates is None:
         return _NOTHING
@@ -149,7 +149,7 @@ def _slow_bound(
         sheets = (_sheet(rates, service, at_ms),)
     reached = [*sheets, *(tier for one in sheets for tier in one.tiers if tier.above < input_tokens)]
     dearest_in = max(dearest_input(prices, text_only) for prices in reached)
-    dearest_out = max(dearest_output(prices, text_only) for prices in reached)
+    dearest_out = max(dearest_output(prices) for prices in reached)
     micro = _EXACT.add(
         _EXACT.multiply(Decimal(input_tokens), dearest_in),
         _EXACT.multiply(Decimal(output_tokens), dearest_out),

@@ -13,8 +13,10 @@ from apps.core.http import Call, CallError, Client, Incoming
 from apps.core.outcome import Refuse
 from apps.providers.dialects.dialect import Dialect, Whole
 from apps.providers.dialects.gemini import retry_after
-from apps.providers.pairs import TABLE as PAIRS
+from apps.providers.dialects.signatures import own_signatures, own_thinking
 from apps.providers.pairs.pair import Ask, InexpressibleError, InvalidError, Pair
+from apps.providers.pairs.table import TABLE as PAIRS
+from apps.providers.rates import Rates, in_effect
 
 # A provider's refusal of these is about the request; everything else is about the provider or our set-up.
 _CALLERS_FAULT = {400, 413, 422}
@@ -37,6 +39,13 @@ class Route:
     total: float = 600.0
     verify_tls: bool = True
     private_allowed: bool = False
+    # What this target costs, where that was published with it.
+    rates: Rates | None = None
+    later: tuple[Rates, ...] = ()
+
+    def rates_at(self, at_ms: int) -> Rates | None:
+        """The target's own prices of a moment; None where those of the model count."""
+        return in_effect(self.rates, self.later, at_ms) if self.later else self.rates
 
 
 class Tried(msgspec.Struct, frozen=True):
@@ -140,9 +149,16 @@ def _translated(question: Question, route: Route) -> tuple[Mapping[str, Any], Pa
     """The request in the dialect of a route."""
     pair = PAIRS.get((question.dialect, route.dialect.name))
     if pair is None:
-        return question.fields, None, None
+        return _own(question.fields, route), None, None
     ask = question.ask(route)
     return pair.request(question.fields, ask), pair, ask
+
+
+def _own(fields: Mapping[str, Any], route: Route) -> Mapping[str, Any]:
+    """The request without what another provider signed: a conversation may have been there before."""
+    if route.dialect.name == "anthropic":
+        return own_thinking(fields)
+    return own_signatures(fields, route.upstream_model) if route.dialect.name == "gemini" else fields
 
 
 def _unsaid(fault: InexpressibleError | InvalidError, route: Route) -> Refuse:

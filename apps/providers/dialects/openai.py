@@ -8,30 +8,10 @@ import msgspec
 
 from apps.core.sse import DONE
 from apps.providers.dialects.dialect import Dialect, Piece, Whole
-from apps.providers.domain import Usage
+from apps.providers.dialects.openai_usage import read_usage
 
 _ERROR_CHARS = 500
 _encode = msgspec.json.Encoder().encode
-
-
-class _Details(msgspec.Struct):
-    cached_tokens: int | None = 0
-
-
-class _Usage(msgspec.Struct):
-    prompt_tokens: int = 0
-    completion_tokens: int | None = 0
-    prompt_tokens_details: _Details | None = None
-
-    def canonical(self) -> Usage:
-        cached = (self.prompt_tokens_details and self.prompt_tokens_details.cached_tokens) or 0
-        return Usage(
-            input=max(0, self.prompt_tokens),
-            output=max(0, self.completion_tokens or 0),
-            cache_read=max(0, cached),
-        )
-
-
 _object = msgspec.json.Decoder(dict[str, Any]).decode
 
 
@@ -62,7 +42,7 @@ class OpenAI:
         answer = _object(body)
         choices = _choices(answer)
         reason = str(choices[0].get("finish_reason") or "") if choices else ""
-        return Whole(answer, _usage(answer.get("usage")), reason)
+        return Whole(answer, read_usage(answer.get("usage")), reason)
 
     def decode_event(self, data: bytes) -> Piece:
         """One chunk; ValueError when it is not one."""
@@ -73,7 +53,7 @@ class OpenAI:
             return Piece(error=_message(chunk) or "the provider reported an error")
         _choices(chunk)
         usage = chunk.get("usage")
-        return Piece(chunk, _usage(usage) if usage else None)
+        return Piece(chunk, read_usage(usage) if usage else None)
 
     def ends(self, chunk: Mapping[str, Any]) -> bool:
         """Never: the end is told."""
@@ -95,15 +75,6 @@ def _choices(answer: dict[str, Any]) -> list[dict[str, Any]]:
         if not isinstance(choice, dict):
             raise ValueError("a choice is no object")
     return choices
-
-
-def _usage(raw: Any) -> Usage | None:
-    if not isinstance(raw, dict):
-        return None
-    try:
-        return msgspec.convert(raw, _Usage).canonical()
-    except msgspec.ValidationError:
-        return None
 
 
 def _message(answer: dict[str, Any]) -> str:

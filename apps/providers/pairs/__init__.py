@@ -1,21 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Translations between wire dialects, by (client dialect, provider dialect); none is needed within one dialect."""
-
-from apps.providers.pairs import (
-    anthropic_gemini,
-    anthropic_openai,
-    gemini_anthropic,
-    gemini_openai,
-    openai_anthropic,
-    openai_gemini,
-)
-from apps.providers.pairs.pair import Pair
-
-TABLE: dict[tuple[str, str], Pair] = {
-    ("openai", "anthropic"): openai_anthropic.PAIR,
-    ("openai", "gemini"): openai_gemini.PAIR,
-    ("anthropic", "openai"): anthropic_openai.PAIR,
-    ("anthropic", "gemini"): anthropic_gemini.PAIR,
-    ("gemini", "openai"): gemini_openai.PAIR,
-    ("gemini", "anthropic"): gemini_anthropic.PAIR,
-}
+"""Translations between wire dialects; `table` has them all, and nobody below it needs them all."""
