@@ -139,7 +139,7 @@ def lock_corrections(organisation_id: str) -> None:
 def publish_catalogue() -> int:
     """Publish every model again, and its targets, that was last published with an older catalogue; how many."""
     digest = catalogue().meta.digest
-    # Also those that are not older to it: their targets may have prices in it.
+    # Also those that are not linked to it: their targets may have prices in it.
     older = rows_of(Model, "*").exclude(catalogue_digest=digest)
     rows = list(older.select_for_update(skip_locked=True))
     for row in rows:
