@@ -30,7 +30,7 @@ TABLE: dict[str, Row] = {
     "disabled_api_key": Row(401, _AUTH, "The key was switched off.", "Ask the key's owner or an administrator."),
     "conflicting_credentials": Row(401, _AUTH, "Two headers carry different credentials.", "Send one credential."),
     "model_not_allowed": Row(403, _PERM, "The key may not use this model.", "Choose one of `GET /v1/models`, or ask for access."),
-    "override_not_allowed": Row(403, _PERM, "The key may not use this routing header.", "Leave the header out."),
+    "override_not_allowed": Row(403, _PERM, "The key may not choose the model or provider by itself.", "Leave out the routing header, or the provider before the model's name."),
     "policy_blocked": Row(403, _PERM, "A policy stopped the request or the answer.", "Remove what the policy names, or ask compliance for an exception."),
     "approval_pending": Row(403, _PERM, "The request waits for an approver.", "Send the identical request again once it is approved."),
     "not_found": Row(404, _BAD, "There is nothing at this path.", "See the list of endpoints in the reference."),

@@ -16,9 +16,10 @@ from apps.core.limits import ANSWER_SECONDS
 from apps.core.outcome import Refuse
 from apps.gateway import wire
 from apps.gateway.exchange import Exchange
+from apps.gateway.names import admits, resolve
 from apps.gateway.reserving import planned, reserve
 from apps.gateway.rooms import Rooms
-from apps.gateway.snapshot import View, admits
+from apps.gateway.snapshot import View
 from apps.gateway.texts import Slot, collect, put_back
 from apps.keys import stage as keys
 from apps.keys.book import Missing
@@ -84,7 +85,12 @@ def understand(
         return Refuse("override_not_allowed", text, "x-smartflow-route-model")
     name = exchange.wishes.target or request.model
     model = view.models.get(name)
-    if model is None or not model.enabled:
+    if model is None:
+        named = resolve(view.names, caller.key, name)
+        if isinstance(named, Refuse):
+            return named
+        model, name, exchange.only_at = named.model, named.model.name, named.only_at
+    if not model.enabled:
         return Refuse(
             "model_not_found",
             f"There is no model “{name}”. `GET /v1/models` lists those of your key.",
@@ -131,7 +137,8 @@ async def admit(exchange: Exchange, rooms: Rooms) -> Refuse | None:
     assert caller is not None and view is not None and request is not None and model is not None  # noqa: S101, PT018
     key, mode = caller.key, exchange.wishes.cache
     # A stored answer may have come from another provider than the one asked for.
-    exchange.cacheable = not exchange.wishes.provider and exchange.surface.cacheable(request.fields, mode)
+    chosen = exchange.wishes.provider or exchange.only_at is not None
+    exchange.cacheable = not chosen and exchange.surface.cacheable(request.fields, mode)
     if exchange.cacheable:
         record.cache_key = cache.digest(
             request.fields,

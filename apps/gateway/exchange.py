@@ -34,6 +34,8 @@ class Exchange(msgspec.Struct):
     view: View | None = None
     request: ChatRequest | None = None
     model: Model | None = None
+    # The providers that the name in the request asks for; None where it leaves that to the routing.
+    only_at: frozenset[str] | None = None
     facts: Facts = field(default_factory=Facts)
     admission: Admission | None = None
     cacheable: bool = False

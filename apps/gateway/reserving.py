@@ -24,6 +24,8 @@ def planned(exchange: Exchange) -> tuple[Target, ...] | Refuse:
         usable = view.providers
         if exchange.wishes.provider:
             usable = {key: value for key, value in usable.items() if value.name == exchange.wishes.provider}
+        if exchange.only_at is not None:
+            usable = {key: usable[key] for key in usable.keys() & exchange.only_at}
         exchange.plan = routing.plan(view.table, model.id, model.name, usable)
     return exchange.plan
 

@@ -35,6 +35,8 @@ class Provider(Value, frozen=True, kw_only=True):
     # Set where an operator, not a user, typed the address: private networks are then allowed.
     private_allowed: bool = False
     enabled: bool = True
+    # Whose endpoint it is, by the ids of vendors.toml; empty for any other that speaks the dialect.
+    vendor: str = ""
 
 
 class Model(Value, frozen=True, kw_only=True):
@@ -55,6 +57,8 @@ class Model(Value, frozen=True, kw_only=True):
     enabled: bool = True
     created_ms: int = 0
     later: tuple[Rates, ...] = ()
+    # Other names that clients may ask for it by.
+    aliases: tuple[str, ...] = ()
 
     def rates_at(self, at_ms: int) -> Rates | None:
         """The prices of a moment: what takes effect by itself does so without another publication."""

@@ -12,8 +12,10 @@ import msgspec
 from apps.core.http import Call, CallError, Client, Incoming
 from apps.core.outcome import Refuse
 from apps.providers.dialects.dialect import Dialect, Whole
+from apps.providers.dialects.fitted import Quirks
 from apps.providers.dialects.gemini import retry_after
 from apps.providers.dialects.signatures import own_signatures, own_thinking
+from apps.providers.fields import own_name
 from apps.providers.pairs.pair import Ask, InexpressibleError, InvalidError, Pair
 from apps.providers.pairs.table import TABLE as PAIRS
 from apps.providers.rates import Rates, in_effect
@@ -42,6 +44,8 @@ class Route:
     # What this target costs, where that was published with it.
     rates: Rates | None = None
     later: tuple[Rates, ...] = ()
+    # What this endpoint cannot be told; None for nearly all, so that they pay nothing.
+    quirks: Quirks | None = None
 
     def rates_at(self, at_ms: int) -> Rates | None:
         """The target's own prices of a moment; None where those of the model count."""
@@ -149,9 +153,22 @@ def _translated(question: Question, route: Route) -> tuple[Mapping[str, Any], Pa
     """The request in the dialect of a route."""
     pair = PAIRS.get((question.dialect, route.dialect.name))
     if pair is None:
+        if route.quirks is not None:
+            _refuse_quirks(question.fields, route.quirks, question)
         return _own(question.fields, route), None, None
     ask = question.ask(route)
-    return pair.request(question.fields, ask), pair, ask
+    body = pair.request(question.fields, ask)
+    if route.quirks is not None:
+        _refuse_quirks(body, route.quirks, question)
+    return body, pair, ask
+
+
+def _refuse_quirks(body: Mapping[str, Any], quirks: Quirks, question: Question) -> None:
+    """What the endpoint cannot be told stops the request, unless the caller lets it be left out."""
+    if question.drop:
+        return
+    for name, reason in quirks.refused(body):
+        raise InexpressibleError(own_name(question.dialect, name), reason)
 
 
 def _own(fields: Mapping[str, Any], route: Route) -> Mapping[str, Any]:

@@ -31,11 +31,7 @@ class OpenAI:
 
     def encode(self, fields: Mapping[str, Any], upstream_model: str) -> bytes:
         """The request with the provider's own name of the model; streams always ask for their usage."""
-        body = {**fields, "model": upstream_model}
-        if body.get("stream") is True:
-            options = body.get("stream_options")
-            body["stream_options"] = {**(options if isinstance(options, dict) else {}), "include_usage": True}
-        return _encode(body)
+        return _encode(body_of(fields, upstream_model))
 
     def decode(self, body: bytes) -> Whole:
         """A whole completion; ValueError when it is not one."""
@@ -65,6 +61,15 @@ class OpenAI:
             return _message(_object(body))
         except (msgspec.DecodeError, RecursionError):
             return ""
+
+
+def body_of(fields: Mapping[str, Any], upstream_model: str) -> dict[str, Any]:
+    """The request as an object, with the provider's name of the model and the usage asked for."""
+    body = {**fields, "model": upstream_model}
+    if body.get("stream") is True:
+        options = body.get("stream_options")
+        body["stream_options"] = {**(options if isinstance(options, dict) else {}), "include_usage": True}
+    return body
 
 
 def _choices(answer: dict[str, Any]) -> list[dict[str, Any]]:
