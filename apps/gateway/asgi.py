@@ -127,7 +127,7 @@ class Gateway:
         if unrecorded := await after.record(exchange, self.rooms):
             await answer.refuse(unrecorded)
         else:
-            await answer.whole(200, reply.body)
+            await answer.whole(200, reply.body, reply.headers)
         after.settle(exchange, self.rooms, reply.body)
 
     async def _refuse(self, exchange: Exchange, refusal: Refuse, answer: Answer) -> None:

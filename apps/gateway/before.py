@@ -135,9 +135,8 @@ async def admit(exchange: Exchange, rooms: Rooms) -> Refuse | None:
         exchange.record,
     )
     assert caller is not None and view is not None and request is not None and model is not None  # noqa: S101, PT018
-    key, mode = caller.key, exchange.wishes.cache
+    key, mode, chosen = caller.key, exchange.wishes.cache, exchange.wishes.provider or exchange.only_at
     # A stored answer may have come from another provider than the one asked for.
-    chosen = exchange.wishes.provider or exchange.only_at is not None
     exchange.cacheable = not chosen and exchange.surface.cacheable(request.fields, mode)
     if exchange.cacheable:
         record.cache_key = cache.digest(
@@ -149,7 +148,7 @@ async def admit(exchange: Exchange, rooms: Rooms) -> Refuse | None:
             model_id=model.id,
             bundle=view.bundle.digest,
         )
-    record.reserved = reserve(exchange)
+    record.reserved = 0 if exchange.free else reserve(exchange)
     record.budget_ids = tuple(budget.id for budget in key.budgets)
     wish = Reservation(
         open=_open_record(exchange, rooms, caller),

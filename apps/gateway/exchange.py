@@ -39,6 +39,8 @@ class Exchange(msgspec.Struct):
     facts: Facts = field(default_factory=Facts)
     admission: Admission | None = None
     cacheable: bool = False
+    # Asks for no model's answer: nothing is reserved, used or charged.
+    free: bool = False
     tried: list[Tried] = field(default_factory=list)
     stages: list[Stage] = field(default_factory=list)
     # The request's bytes until what it may cost is reserved, the targets to try, and its likely tokens at each.

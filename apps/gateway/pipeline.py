@@ -14,9 +14,10 @@ from apps.providers.stage import Sent
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """A whole JSON answer, reviewed and ready to be recorded."""
+    """A whole JSON answer, reviewed and ready to be recorded, and what its headers say beside."""
 
     body: bytes
+    headers: tuple[tuple[bytes, bytes], ...] = ()
 
 
 async def chat(exchange: Exchange, rooms: Rooms, body: bytes, place: Place) -> Answer | Stream | Refuse:

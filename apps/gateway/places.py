@@ -6,11 +6,10 @@ from urllib.parse import unquote
 import msgspec
 
 from apps.core.outcome import Refuse
-from apps.gateway.surfaces import TABLE
+from apps.gateway.surfaces import TABLE, counting
 from apps.gateway.surfaces.surface import Surface
 
-CHAT, MODELS = "chat", "models"
-_GEMINI_CALLS = {"generateContent": False, "streamGenerateContent": True}
+CHAT, COUNT, MODELS = "chat", "count", "models"
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -27,14 +26,17 @@ _OPENAI, _ANTHROPIC, _GEMINI = TABLE["openai"], TABLE["anthropic"], TABLE["gemin
 _FIXED = {
     "/v1/chat/completions": Place(CHAT, _OPENAI),
     "/v1/messages": Place(CHAT, _ANTHROPIC),
+    "/v1/messages/count_tokens": Place(COUNT, counting.ANTHROPIC),
     "/v1/models": Place(MODELS, _OPENAI, "GET"),
     "/v1beta/models": Place(MODELS, _GEMINI, "GET"),
 }
-ENDPOINTS = (
-    *_FIXED,
-    "/v1beta/models/{model}:generateContent",
-    "/v1beta/models/{model}:streamGenerateContent",
-)
+# What a path of Google's says behind its colon.
+_GEMINI_CALLS = {
+    "generateContent": Place(CHAT, _GEMINI),
+    "streamGenerateContent": Place(CHAT, _GEMINI, stream=True),
+    "countTokens": Place(COUNT, counting.GEMINI),
+}
+ENDPOINTS = (*_FIXED, *(f"/v1beta/models/{{model}}:{call}" for call in _GEMINI_CALLS))
 
 
 def find(path: str) -> Place | Refuse:
@@ -46,7 +48,7 @@ def find(path: str) -> Place | Refuse:
         if path.startswith(prefix):
             name, colon, call = path[len(prefix) :].rpartition(":")
             if colon and name and call in _GEMINI_CALLS:
-                return Place(CHAT, _GEMINI, model=unquote(name), stream=_GEMINI_CALLS[call])
+                return msgspec.structs.replace(_GEMINI_CALLS[call], model=unquote(name))
     shown = "".join(char if " " <= char <= "~" else "?" for char in path)[:120]
     return Refuse("not_found", f"There is no endpoint {shown}. Endpoints: {', '.join(ENDPOINTS)}.")
 

@@ -79,6 +79,8 @@ class Question(msgspec.Struct, frozen=True):
     output_cap: int = 4096
     created: int = 0
     request_id: str = ""
+    # Translations of another call than chat.
+    pairs: Mapping[tuple[str, str], Pair] | None = None
 
     def ask(self, route: Route) -> Ask:
         """What a translation for a route has to know."""
@@ -151,7 +153,7 @@ async def send(
 
 def _translated(question: Question, route: Route) -> tuple[Mapping[str, Any], Pair | None, Ask | None]:
     """The request in the dialect of a route."""
-    pair = PAIRS.get((question.dialect, route.dialect.name))
+    pair = (question.pairs or PAIRS).get((question.dialect, route.dialect.name))
     if pair is None:
         if route.quirks is not None:
             _refuse_quirks(question.fields, route.quirks, question)

@@ -79,7 +79,7 @@ def capabilities_page() -> str:
 
 Within one dialect requests are passed on as they are. Vendors that speak OpenAI's dialect with exceptions
 (`GET /api/providers/vendors`) refuse more; that too is a 400 with the field. What official clients see of the answers
-is in [compatibility.md](compatibility.md).
+is in `docs/reference/compatibility.md`.
 
 {capabilities.page()}"""
 

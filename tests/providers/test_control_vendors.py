@@ -60,6 +60,8 @@ class TestVendors:
         kept = client.patch(f"/api/providers/{row['id']}", {"name": "M"}).json()
         assert kept == moved | {"name": "M"}
         entry = next(iter(history(acme.id, row["id"])))
+        assert entry.before is not None
+        assert entry.after is not None
         assert (entry.before["vendor"], entry.after["vendor"]) == ("mistral", "mistral")
 
     @pytest.mark.parametrize(
