@@ -4,12 +4,14 @@
 from urllib.parse import unquote
 
 import msgspec
+from msgspec.structs import replace
 
 from apps.core.outcome import Refuse
 from apps.gateway.surfaces import TABLE, counting
+from apps.gateway.surfaces.embeddings import GEMINI_BATCH, GEMINI_SINGLE, OPENAI
 from apps.gateway.surfaces.surface import Surface
 
-CHAT, COUNT, MODELS = "chat", "count", "models"
+CHAT, COUNT, EMBEDDING, MODELS = "chat", "count", "embedding", "models"
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -25,6 +27,7 @@ class Place(msgspec.Struct, frozen=True):
 _OPENAI, _ANTHROPIC, _GEMINI = TABLE["openai"], TABLE["anthropic"], TABLE["gemini"]
 _FIXED = {
     "/v1/chat/completions": Place(CHAT, _OPENAI),
+    "/v1/embeddings": Place(EMBEDDING, OPENAI),
     "/v1/messages": Place(CHAT, _ANTHROPIC),
     "/v1/messages/count_tokens": Place(COUNT, counting.ANTHROPIC),
     "/v1/models": Place(MODELS, _OPENAI, "GET"),
@@ -35,6 +38,8 @@ _GEMINI_CALLS = {
     "generateContent": Place(CHAT, _GEMINI),
     "streamGenerateContent": Place(CHAT, _GEMINI, stream=True),
     "countTokens": Place(COUNT, counting.GEMINI),
+    "embedContent": Place(EMBEDDING, GEMINI_SINGLE),
+    "batchEmbedContents": Place(EMBEDDING, GEMINI_BATCH),
 }
 ENDPOINTS = (*_FIXED, *(f"/v1beta/models/{{model}}:{call}" for call in _GEMINI_CALLS))
 
@@ -48,7 +53,7 @@ def find(path: str) -> Place | Refuse:
         if path.startswith(prefix):
             name, colon, call = path[len(prefix) :].rpartition(":")
             if colon and name and call in _GEMINI_CALLS:
-                return msgspec.structs.replace(_GEMINI_CALLS[call], model=unquote(name))
+                return replace(_GEMINI_CALLS[call], model=unquote(name))
     shown = "".join(char if " " <= char <= "~" else "?" for char in path)[:120]
     return Refuse("not_found", f"There is no endpoint {shown}. Endpoints: {', '.join(ENDPOINTS)}.")
 

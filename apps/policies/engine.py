@@ -7,7 +7,7 @@ from time import perf_counter_ns
 from typing import Self
 
 from apps.core.values import encode
-from apps.policies.domain import NOTHING, Facts, Phase, Policy, Scope, Segment, Verdict
+from apps.policies.domain import NOTHING, Action, Facts, Phase, Policy, Scope, Segment, Verdict
 from apps.policies.memo import Memo, Seen
 from apps.policies.plan import Notes, Plan
 from apps.policies.rewrite import RawSpan, redacted
@@ -71,6 +71,11 @@ class Bundle:
     def review(self, facts: Facts, segments: Sequence[Segment]) -> Verdict:
         """What the output policies say of a whole answer; `texts` are its segments rewritten, in order."""
         return self._look(self._output.whole or self._output.plan_for(facts), segments)
+
+    def holds_prompts(self, facts: Facts) -> bool:
+        """Whether an input policy in scope may block or redact."""
+        plan = self._input.whole or self._input.plan_for(facts)
+        return any(rule.policy.action in {Action.BLOCK, Action.REDACT} for rule in plan.rules)
 
     def stream(self, facts: Facts) -> StreamReview | None:
         """The review of an answer as it comes; None when no output policy is in scope."""
