@@ -17,10 +17,10 @@ from apps.providers.dialects.gemini import retry_after
 from apps.providers.dialects.signatures import own_signatures, own_thinking
 from apps.providers.fields import own_name
 from apps.providers.pairs.pair import Ask, InexpressibleError, InvalidError, Pair
-from apps.providers.pairs.table import TABLE, VECTORS
+from apps.providers.pairs.table import COMPLETIONS, TABLE, VECTORS
 from apps.providers.rates import Rates, in_effect
 
-PAIRS = TABLE | VECTORS
+PAIRS = TABLE | COMPLETIONS | VECTORS
 # A provider's refusal of these is about the request; everything else is about the provider or our set-up.
 _CALLERS_FAULT = {400, 413, 422}
 _ERROR_BYTES = 64 * 1024
