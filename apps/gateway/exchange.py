@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """One request and its answer while they are under way; the finished `record` is the VAS record."""
 
+from collections.abc import Mapping
 from time import perf_counter_ns
 
 import msgspec
@@ -19,6 +20,15 @@ from apps.providers.domain import Model, Usage
 from apps.providers.stage import Tried
 
 
+class Asked(msgspec.Struct, frozen=True):
+    """The head of a request as it was sent: path and query without any decoding."""
+
+    method: str
+    path: bytes
+    query: bytes
+    headers: Mapping[bytes, bytes]
+
+
 class Exchange(msgspec.Struct):
     """Filled by the pipeline alone, step after step."""
 
@@ -28,6 +38,8 @@ class Exchange(msgspec.Struct):
     wishes: Wishes = field(default_factory=Wishes)
     # What the client says about its own dialect, for providers who speak it too.
     told: tuple[tuple[str, str], ...] = ()
+    # The head of a request that is to be passed through.
+    asked: Asked | None = None
     caller: Caller | None = None
     view: View | None = None
     request: ChatRequest | None = None

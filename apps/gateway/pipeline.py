@@ -14,9 +14,12 @@ from apps.providers.stage import Sent
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """A whole JSON answer, reviewed and ready to be recorded."""
+    """A whole answer, reviewed and ready to be recorded; JSON with status 200 unless it says otherwise."""
 
     body: bytes
+    status: int = 200
+    kind: bytes = b"application/json"
+    headers: tuple[tuple[bytes, bytes], ...] = ()
 
 
 async def chat(exchange: Exchange, rooms: Rooms, body: bytes, place: Place) -> Answer | Stream | Refuse:

@@ -9,12 +9,13 @@ from apps.core.outcome import Refuse
 from apps.gateway.surfaces import TABLE
 from apps.gateway.surfaces.surface import Surface
 
-CHAT, MODELS = "chat", "models"
+CHAT, MODELS, PASSING = "chat", "models", "passing"
+PASSTHROUGH = "/v1/passthrough/"
 _GEMINI_CALLS = {"generateContent": False, "streamGenerateContent": True}
 
 
 class Place(msgspec.Struct, frozen=True):
-    """One address: `model` and `stream` where the path says them; `method` is the one it answers to."""
+    """One address: `model` and `stream` where the path says them; `method` is the one it answers to, empty for several."""
 
     call: str
     surface: Surface
@@ -30,10 +31,12 @@ _FIXED = {
     "/v1/models": Place(MODELS, _OPENAI, "GET"),
     "/v1beta/models": Place(MODELS, _GEMINI, "GET"),
 }
+_PASSING = Place(PASSING, _OPENAI, "")
 ENDPOINTS = (
     *_FIXED,
     "/v1beta/models/{model}:generateContent",
     "/v1beta/models/{model}:streamGenerateContent",
+    "/v1/passthrough/{provider}/{path}",
 )
 
 
@@ -47,6 +50,8 @@ def find(path: str) -> Place | Refuse:
             name, colon, call = path[len(prefix) :].rpartition(":")
             if colon and name and call in _GEMINI_CALLS:
                 return Place(CHAT, _GEMINI, model=unquote(name), stream=_GEMINI_CALLS[call])
+    if path.startswith(PASSTHROUGH):
+        return _PASSING
     shown = "".join(char if " " <= char <= "~" else "?" for char in path)[:120]
     return Refuse("not_found", f"There is no endpoint {shown}. Endpoints: {', '.join(ENDPOINTS)}.")
 

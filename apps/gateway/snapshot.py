@@ -6,7 +6,7 @@ import base64
 import contextlib
 import fnmatch
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from time import monotonic
 from typing import Any
 
@@ -60,6 +60,8 @@ class View:
     routes: Mapping[str, Route]
     # A published policy that this process cannot read: nothing may pass as if it did not exist.
     unreadable_policy: bool = False
+    # Providers by name, ready to be called at any of their paths.
+    passing: Mapping[str, tuple[Provider, Route]] = field(default_factory=dict)
     # What of a key, besides its team, some policy's scope asks about.
     scoped: frozenset[str] = frozenset()
 
@@ -221,6 +223,7 @@ class Snapshot:
                 for target in rooms["targets"].values()
                 if target.provider_id in providers
             },
+            passing={p.name: (p, self._route(_any_path(p), p)) for p in providers.values()},
         )
 
     def _policies(self, held: Mapping[str, Any]) -> dict[str, Any]:
@@ -256,6 +259,18 @@ class Snapshot:
             verify_tls=provider.verify_tls,
             private_allowed=provider.private_allowed,
         )
+
+
+def _any_path(provider: Provider) -> Target:
+    """What stands for a target where a provider is called at a path of the client's choice."""
+    return Target(
+        id="",
+        organisation_id=provider.organisation_id,
+        name=provider.name,
+        model_id="",
+        provider_id=provider.id,
+        upstream_model="",
+    )
 
 
 def _read(room: str, pairs: Mapping[bytes, bytes]) -> dict[str, Value | None]:
