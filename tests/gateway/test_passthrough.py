@@ -48,7 +48,7 @@ def desk(house: House, upstream: Upstream, provider: AnyServer) -> Iterator[Desk
 
 def add(desk: Desk, provider: AnyServer, **more: Any) -> None:
     """The provider, with a credential and a price."""
-    given = {"name": "acme", "pass_price": PRICE, "pass_price_version": 3} | more
+    given: dict[str, Any] = {"name": "acme", "pass_price": PRICE, "pass_price_version": 3} | more
     row = desk.world.add_provider(given.pop("name"), provider.url, **given)
     sealed = desk.world.ring.seal(Purpose.FIELD, CREDENTIAL.encode(), bound_to=row.id)
     desk.world.put("providers", msgspec.structs.replace(row, credential=base64.b64encode(sealed).decode()))
@@ -153,7 +153,7 @@ def test_anthropic_and_google_get_their_own_headers(desk: Desk, provider: AnySer
     assert provider.seen[0].headers["anthropic-version"] == "2026-10-21"
     assert provider.seen[1].headers["x-goog-api-key"] == CREDENTIAL
     refused = desk.client.post("/v1/passthrough/claude/messages", json={})
-    assert (refused.status_code, refused.json()["type"]) == (403, "error") or code(refused)
+    assert (refused.status_code, code(refused)) == (403, "passthrough_not_allowed")
 
 
 @pytest.mark.parametrize(
@@ -436,10 +436,10 @@ def test_usage_and_cost_are_on_the_record(
         dialect,
     )
     assert (record["usage_source"], record["model_asked"]) == ("provider", "m-1")
-    assert (record["input_tokens"], record["output_tokens"], record.get("cached_tokens", 0)) == tokens
+    assert (record["input_tokens"], record.get("output_tokens", 0), record.get("cached_tokens", 0)) == tokens
     assert Decimal(str(record["cost"])) == PRICE
     assert str(record["price_version"]).endswith("@3")
-    assert answer.headers["x-smartflow-cost"] == "0.0025"
+    assert Decimal(answer.headers["x-smartflow-cost"]) == PRICE
     eventually(lambda: desk.world.spend(BUDGET) == {"held": 0, "spent": 2500})
 
 
