@@ -30,7 +30,7 @@ TABLE: dict[str, Row] = {
     "disabled_api_key": Row(401, _AUTH, "The key was switched off.", "Ask the key's owner or an administrator."),
     "conflicting_credentials": Row(401, _AUTH, "Two headers carry different credentials.", "Send one credential."),
     "model_not_allowed": Row(403, _PERM, "The key may not use this model.", "Choose one of `GET /v1/models`, or ask for access."),
-    "override_not_allowed": Row(403, _PERM, "The key may not use this routing header.", "Leave the header out."),
+    "override_not_allowed": Row(403, _PERM, "The key may not choose the model or provider by itself.", "Leave out the routing header, or the provider before the model's name."),
     "passthrough_not_allowed": Row(403, _PERM, "The key may not pass through to this path.", "Use a path that the key lists, or ask for access."),
     "price_missing": Row(403, _PERM, "The provider has no price per passed request, and a hard budget applies.", "Have the price set on the provider, or use a key without a hard budget."),
     "policy_blocked": Row(403, _PERM, "A policy stopped the request or the answer.", "Remove what the policy names, or ask compliance for an exception."),

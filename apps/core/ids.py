@@ -14,6 +14,7 @@ KINDS = {
     "tgt": "target", "pol": "policy", "plv": "policy version", "apr": "approval request", "chg": "change",
     "ntf": "notice", "hook": "webhook", "dlv": "delivery", "led": "ledger entry", "ls": "lease", "rvl": "reveal",
     "prc": "price", "prx": "price correction",
+    "als": "model alias",
 }  # fmt: skip
 # Two of the four bits of a digit say which variant the UUID is; the other two stay random.
 _VARIANT = {digit: "89ab"[number & 3] for number, digit in enumerate("0123456789abcdef")}

@@ -69,7 +69,7 @@ def price(exchange: Exchange) -> None:
     if record.cache_hit:
         record.usage_source = UsageSource.CACHE
         return
-    if admission is None or admission.open is None or model is None or request is None:
+    if exchange.free or admission is None or admission.open is None or model is None or request is None:
         return
     usage = exchange.usage
     if usage is not None:

@@ -16,8 +16,9 @@ from apps.core.limits import ANSWER_SECONDS
 from apps.core.outcome import Refuse
 from apps.gateway import wire
 from apps.gateway.exchange import Exchange
+from apps.gateway.names import admits, resolve
 from apps.gateway.rooms import Rooms
-from apps.gateway.snapshot import View, admits
+from apps.gateway.snapshot import View
 from apps.gateway.texts import Slot, collect, put_back
 from apps.keys import stage as keys
 from apps.keys.book import Missing
@@ -85,7 +86,12 @@ def understand(
         return Refuse("override_not_allowed", text, "x-smartflow-route-model")
     name = exchange.wishes.target or request.model
     model = view.models.get(name)
-    if model is None or not model.enabled:
+    if model is None:
+        named = resolve(view.names, caller.key, name)
+        if isinstance(named, Refuse):
+            return named
+        model, name, exchange.only_at = named.model, named.model.name, named.only_at
+    if not model.enabled:
         return Refuse(
             "model_not_found",
             f"There is no model “{name}”. `GET /v1/models` lists those of your key.",
@@ -130,9 +136,9 @@ async def admit(exchange: Exchange, rooms: Rooms) -> Refuse | None:
         exchange.record,
     )
     assert caller is not None and view is not None and request is not None and model is not None  # noqa: S101, PT018
-    key, mode = caller.key, exchange.wishes.cache
+    key, mode, chosen = caller.key, exchange.wishes.cache, exchange.wishes.provider or exchange.only_at
     # A stored answer may have come from another provider than the one asked for.
-    exchange.cacheable = not exchange.wishes.provider and exchange.surface.cacheable(request.fields, mode)
+    exchange.cacheable = not chosen and exchange.surface.cacheable(request.fields, mode)
     if exchange.cacheable:
         record.cache_key = cache.digest(
             request.fields,
@@ -143,7 +149,7 @@ async def admit(exchange: Exchange, rooms: Rooms) -> Refuse | None:
             model_id=model.id,
             bundle=view.bundle.digest,
         )
-    record.reserved = money.charge(_most(exchange))
+    record.reserved = 0 if exchange.free else money.charge(_most(exchange))
     record.price_version = model.rates.version if model.rates else ""
     record.budget_ids = tuple(budget.id for budget in key.budgets)
     wish = Reservation(
@@ -235,6 +241,8 @@ async def send(exchange: Exchange, rooms: Rooms) -> providers.Sent | Refuse:
     usable = view.providers
     if exchange.wishes.provider:
         usable = {key: value for key, value in usable.items() if value.name == exchange.wishes.provider}
+    if exchange.only_at is not None:
+        usable = {key: usable[key] for key in usable.keys() & exchange.only_at}
     plan = routing.plan(view.table, model.id, model.name, usable)
     since = exchange.stage("plan", since)
     if isinstance(plan, Refuse):

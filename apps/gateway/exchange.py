@@ -44,9 +44,13 @@ class Exchange(msgspec.Struct):
     view: View | None = None
     request: ChatRequest | None = None
     model: Model | None = None
+    # The providers that the name in the request asks for; None where it leaves that to the routing.
+    only_at: frozenset[str] | None = None
     facts: Facts = field(default_factory=Facts)
     admission: Admission | None = None
     cacheable: bool = False
+    # Asks for no model's answer: nothing is reserved, used or charged.
+    free: bool = False
     tried: list[Tried] = field(default_factory=list)
     stages: list[Stage] = field(default_factory=list)
     usage: Usage | None = None

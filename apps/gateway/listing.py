@@ -43,5 +43,5 @@ def _google(model: Model) -> dict[str, Any]:
         "displayName": model.name,
         "inputTokenLimit": model.context,
         "outputTokenLimit": model.output_cap,
-        "supportedGenerationMethods": ["generateContent"],
+        "supportedGenerationMethods": ["generateContent", "countTokens"],
     }

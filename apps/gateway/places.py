@@ -6,12 +6,11 @@ from urllib.parse import unquote
 import msgspec
 
 from apps.core.outcome import Refuse
-from apps.gateway.surfaces import TABLE
+from apps.gateway.surfaces import TABLE, counting
 from apps.gateway.surfaces.surface import Surface
 
-CHAT, MODELS, PASSING = "chat", "models", "passing"
+CHAT, COUNT, MODELS, PASSING = "chat", "count", "models", "passing"
 PASSTHROUGH = "/v1/passthrough/"
-_GEMINI_CALLS = {"generateContent": False, "streamGenerateContent": True}
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -28,15 +27,21 @@ _OPENAI, _ANTHROPIC, _GEMINI = TABLE["openai"], TABLE["anthropic"], TABLE["gemin
 _FIXED = {
     "/v1/chat/completions": Place(CHAT, _OPENAI),
     "/v1/messages": Place(CHAT, _ANTHROPIC),
+    "/v1/messages/count_tokens": Place(COUNT, counting.ANTHROPIC),
     "/v1/models": Place(MODELS, _OPENAI, "GET"),
     "/v1beta/models": Place(MODELS, _GEMINI, "GET"),
 }
 _PASSING = Place(PASSING, _OPENAI, "")
+# What a path of Google's says behind its colon.
+_GEMINI_CALLS = {
+    "generateContent": Place(CHAT, _GEMINI),
+    "streamGenerateContent": Place(CHAT, _GEMINI, stream=True),
+    "countTokens": Place(COUNT, counting.GEMINI),
+}
 ENDPOINTS = (
     *_FIXED,
-    "/v1beta/models/{model}:generateContent",
-    "/v1beta/models/{model}:streamGenerateContent",
-    "/v1/passthrough/{provider}/{path}",
+    *(f"/v1beta/models/{{model}}:{call}" for call in _GEMINI_CALLS),
+    f"{PASSTHROUGH}{{provider}}/{{path}}",
 )
 
 
@@ -49,7 +54,7 @@ def find(path: str) -> Place | Refuse:
         if path.startswith(prefix):
             name, colon, call = path[len(prefix) :].rpartition(":")
             if colon and name and call in _GEMINI_CALLS:
-                return Place(CHAT, _GEMINI, model=unquote(name), stream=_GEMINI_CALLS[call])
+                return msgspec.structs.replace(_GEMINI_CALLS[call], model=unquote(name))
     if path.startswith(PASSTHROUGH):
         return _PASSING
     shown = "".join(char if " " <= char <= "~" else "?" for char in path)[:120]

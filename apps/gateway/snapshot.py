@@ -4,8 +4,7 @@
 import asyncio
 import base64
 import contextlib
-import fnmatch
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from time import monotonic
 from typing import Any
@@ -17,12 +16,14 @@ from apps.core import redis_names, values
 from apps.core.keyring import KeyRing, KeyRingError, Purpose
 from apps.core.redis import Redis, RedisDown
 from apps.core.values import Value
+from apps.gateway.names import Names, admits, index
 from apps.identity.domain import OrganisationSettings
 from apps.policies.domain import Policy
 from apps.policies.engine import Bundle
 from apps.providers.dialects import TABLE as DIALECTS
 from apps.providers.domain import Model, Provider
 from apps.providers.stage import Route
+from apps.providers.vendors import quirks_of, spoken
 from apps.routing.domain import Table, Target
 
 ROOMS: dict[str, type[Value]] = {
@@ -64,19 +65,14 @@ class View:
     passing: Mapping[str, tuple[Provider, Route]] = field(default_factory=dict)
     # What of a key, besides its team, some policy's scope asks about.
     scoped: frozenset[str] = frozenset()
+    # What clients may ask for besides the models' own names.
+    names: Names = field(default_factory=dict)
 
     def allowed(self, patterns: Iterable[str]) -> list[Model]:
         """The enabled models that a key's patterns admit, the default one first, then by name."""
         admitted = list(patterns)
         found = [m for m in self.models.values() if m.enabled and admits(admitted, m.name)]
         return sorted(found, key=lambda model: (not model.default, model.name))
-
-
-def admits(patterns: Collection[str], name: str) -> bool:
-    """Whether one of some shell patterns matches a model's name."""
-    return (
-        "*" in patterns or name in patterns or any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
-    )
 
 
 class Snapshot:
@@ -211,12 +207,14 @@ class Snapshot:
             return replace(before, **self._policies(rooms["policies"]))
         providers = {p.id: p for p in rooms["providers"].values() if p.enabled and p.dialect in DIALECTS}
         settings = rooms["organisations"].get(org)
+        table = Table.of(rooms["targets"].values())
         return View(
             organisation_id=org,
             bodies=settings.bodies if settings else "off",
             models={model.name: model for model in rooms["models"].values()},
             providers=providers,
-            table=Table.of(rooms["targets"].values()),
+            table=table,
+            names=index(rooms["models"].values(), providers, table),
             **self._policies(rooms["policies"]),
             routes={
                 target.id: self._route(target, providers[target.provider_id])
@@ -251,7 +249,8 @@ class Snapshot:
             provider=provider.name,
             upstream_model=target.upstream_model,
             base_url=provider.base_url.rstrip("/"),
-            dialect=DIALECTS[provider.dialect],
+            dialect=spoken(provider.dialect, provider.vendor),
+            quirks=quirks_of(provider.dialect, provider.vendor),
             credential=credential,
             connect=provider.connect_seconds,
             silence=provider.silence_seconds,

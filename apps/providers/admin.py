@@ -12,10 +12,12 @@ from typing_extensions import override
 from apps.changes.admin_scope import OrganisationAdmin
 from apps.identity.domain import Role
 from apps.providers import services
+from apps.providers.admin_aliases import ModelAliasAdmin as ModelAliasAdmin
 from apps.providers.admin_prices import PriceAdmin as PriceAdmin
 from apps.providers.admin_prices import PriceCorrectionAdmin as PriceCorrectionAdmin
 from apps.providers.domain import DIALECTS
 from apps.providers.models import Model, Provider
+from apps.providers.vendors import VENDORS
 
 READERS = (Role.COMPLIANCE, Role.AUDITOR)
 
@@ -23,7 +25,23 @@ READERS = (Role.COMPLIANCE, Role.AUDITOR)
 class ProviderForm(forms.ModelForm):  # type: ignore[type-arg]
     """A provider with a field for a new credential."""
 
-    dialect = forms.ChoiceField(label=_("dialect"), choices=[(name, name) for name in DIALECTS])
+    vendor = forms.ChoiceField(
+        label=_("vendor"),
+        required=False,
+        choices=[("", _("Another one")), *((vendor.id, vendor.name) for vendor in VENDORS.values())],
+        help_text=_("Fills in the dialect and the address where you leave them empty."),
+    )
+    dialect = forms.ChoiceField(
+        label=_("dialect"),
+        required=False,
+        choices=[("", _("The vendor's")), *((name, name) for name in DIALECTS)],
+    )
+    base_url = forms.CharField(
+        label=_("address"),
+        required=False,
+        max_length=500,
+        help_text=_("For example https://api.example.com/v1. Left empty, the vendor's."),
+    )
     new_credential = forms.CharField(
         label=_("new credential"),
         required=False,
@@ -37,6 +55,7 @@ class ProviderForm(forms.ModelForm):  # type: ignore[type-arg]
         model = Provider
         fields = (
             "name",
+            "vendor",
             "dialect",
             "base_url",
             "connect_seconds",
@@ -55,7 +74,7 @@ class ProviderAdmin(OrganisationAdmin[Provider]):
     form = ProviderForm
     view_roles = READERS
     edit_roles = services.WRITERS
-    list_display = ("name", "dialect", "base_url", "has_credential", "enabled")
+    list_display = ("name", "vendor", "dialect", "base_url", "has_credential", "enabled")
     list_filter = ("dialect", "enabled")
     search_fields = ("name", "base_url")
     readonly_fields = ("has_credential", "pass_price_version")

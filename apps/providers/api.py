@@ -12,9 +12,10 @@ from apps.changes.access import RolePermission, actor_of_request, scope_of
 from apps.core import limits, money
 from apps.core.django_api import RowsView, StrictSerializer, row_urls
 from apps.identity.domain import Role
-from apps.providers import api_prices, selectors, services
+from apps.providers import api_prices, api_vendors, selectors, services
 from apps.providers.domain import DEFAULT_OUTPUT_CAP, DIALECTS
 from apps.providers.models import Model, Provider
+from apps.providers.vendors import VENDORS
 
 READERS = (*services.WRITERS, Role.COMPLIANCE, Role.DEVELOPER, Role.AUDITOR)
 ROLES = {
@@ -45,8 +46,21 @@ class ProviderSerializer(StrictSerializer):
     id = serializers.CharField(read_only=True)
     organisation_id = serializers.CharField(read_only=True)
     name = serializers.CharField(max_length=80)
-    dialect = serializers.ChoiceField(choices=DIALECTS, default=DIALECTS[0])
-    base_url = serializers.CharField(max_length=500)
+    vendor = serializers.ChoiceField(
+        choices=tuple(VENDORS),
+        default="",
+        allow_blank=True,
+        help_text="Fills in dialect and address where they are empty; see /api/providers/vendors.",
+    )
+    dialect = serializers.ChoiceField(
+        choices=DIALECTS,
+        default="",
+        allow_blank=True,
+        help_text="Left empty, the vendor's, or openai without a vendor.",
+    )
+    base_url = serializers.CharField(
+        max_length=500, default="", allow_blank=True, help_text="Left empty, the vendor's."
+    )
     credential = serializers.CharField(
         max_length=4096,
         allow_blank=True,
@@ -159,6 +173,8 @@ class ModelsView(RowsView):
 
 
 urlpatterns = [
+    # Before the rows, whose ids these words would else be taken for.
+    *api_vendors.urlpatterns,
     *row_urls("providers", ProvidersView),
     *row_urls("models", ModelsView),
     *api_prices.urlpatterns,

@@ -40,6 +40,8 @@ class Provider(Value, frozen=True, kw_only=True):
     # Dollars for a request that is passed through; None means "no price known".
     pass_price: Decimal | None = None
     pass_price_version: int = 0
+    # Whose endpoint it is, by the ids of vendors.toml; empty for any other that speaks the dialect.
+    vendor: str = ""
 
 
 class Model(Value, frozen=True, kw_only=True):
@@ -60,6 +62,8 @@ class Model(Value, frozen=True, kw_only=True):
     enabled: bool = True
     created_ms: int = 0
     later: tuple[Rates, ...] = ()
+    # Other names that clients may ask for it by.
+    aliases: tuple[str, ...] = ()
 
     def rates_at(self, at_ms: int) -> Rates | None:
         """The prices of a moment: what takes effect by itself does so without another publication."""

@@ -23,6 +23,7 @@ class Provider(OrganisationRow):
     KIND: ClassVar[str] = "prv"
 
     name = models.CharField(_("name"), max_length=80)
+    vendor = models.CharField(_("vendor"), max_length=40, default="", blank=True)
     dialect = models.CharField(_("dialect"), max_length=20, default="openai")
     base_url = models.CharField(
         _("address"), max_length=500, help_text=_("For example https://api.example.com/v1")
@@ -133,6 +134,36 @@ class Model(OrganisationRow):
                 condition=Q(context=0) | Q(output_cap__lte=F("context")),
                 name="providers_model_output_cap",
                 violation_error_message=_("The most output tokens cannot exceed the context."),
+            ),
+        )
+
+    @override
+    def __str__(self) -> str:
+        return self.name
+
+
+class ModelAlias(OrganisationRow):
+    """Another name that clients may send for a model; what a key allows goes by the model's own name."""
+
+    KIND: ClassVar[str] = "als"
+
+    name = models.CharField(
+        _("alias"), max_length=120, help_text=_("What clients may send as `model` instead.")
+    )
+    model = models.ForeignKey(
+        "providers.Model", on_delete=models.PROTECT, related_name="+", verbose_name=_("model")
+    )
+
+    class Meta:
+        verbose_name = _("model alias")
+        verbose_name_plural = _("model aliases")
+        ordering = ("name", "id")
+        constraints = (
+            models.UniqueConstraint(
+                fields=("organisation_id", "name"),
+                name="providers_alias_name",
+                violation_error_code="unique",
+                violation_error_message=_("An alias of this name exists."),
             ),
         )
 

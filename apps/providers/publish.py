@@ -2,7 +2,7 @@
 """Providers and models as gateways get them; the credential leaves sealed."""
 
 import base64
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from apps.changes.publish import Published, register
 from apps.core import clock, ids
@@ -12,6 +12,7 @@ from apps.core.values import encode
 from apps.providers import domain
 from apps.providers.models import Model, Provider
 from apps.providers.pricing import split
+from apps.providers.selectors import aliases_by_model
 from apps.providers.selectors_prices import PriceBook
 
 
@@ -32,11 +33,16 @@ def provider_value(row: Provider) -> domain.Provider:
         enabled=row.enabled,
         pass_price=row.pass_price,
         pass_price_version=row.pass_price_version,
+        vendor=row.vendor,
     )
 
 
-def model_value(row: Model, book: PriceBook | None = None) -> domain.Model:
-    """The value of a model; a price book of its organisation saves look-ups where many are made."""
+def model_value(
+    row: Model, book: PriceBook | None = None, aliases: Mapping[str, tuple[str, ...]] | None = None
+) -> domain.Model:
+    """The value of a model; a price book and the aliases of many save look-ups where many are made."""
+    if aliases is None:
+        aliases = aliases_by_model(row.organisation_id, row.id)
     prices = (book or PriceBook(row.organisation_id)).timeline(row)
     now, later = split(prices, clock.now_ms())
     return domain.Model(
@@ -51,6 +57,7 @@ def model_value(row: Model, book: PriceBook | None = None) -> domain.Model:
         default=row.default,
         enabled=row.enabled,
         created_ms=ids.milliseconds(row.id),
+        aliases=aliases.get(row.id, ()),
     )
 
 
@@ -74,10 +81,11 @@ def load_model(model_id: str) -> Published | None:
 def load_models() -> Iterable[Published]:
     """The current values of all models."""
     book: PriceBook | None = None
+    aliases = aliases_by_model(EVERYONE)
     for row in rows_of(Model, EVERYONE).order_by("organisation_id", "id").iterator():
         if book is None or book.organisation_id != row.organisation_id:
             book = PriceBook(row.organisation_id)
-        yield _published(model_value(row, book))
+        yield _published(model_value(row, book, aliases))
 
 
 def register_rooms() -> None:

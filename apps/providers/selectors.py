@@ -4,7 +4,7 @@
 from django.db.models import BooleanField, Case, QuerySet, Value, When
 
 from apps.core.django_rows import rows_of
-from apps.providers.models import Model, Provider
+from apps.providers.models import Model, ModelAlias, Provider
 
 
 def providers(organisation_id: str) -> QuerySet[Provider]:
@@ -17,6 +17,22 @@ def providers(organisation_id: str) -> QuerySet[Provider]:
 def models(organisation_id: str) -> QuerySet[Model]:
     """Models with their rates."""
     return rows_of(Model, organisation_id)
+
+
+def aliases(organisation_id: str) -> QuerySet[ModelAlias]:
+    """Aliases with their models."""
+    return rows_of(ModelAlias, organisation_id).select_related("model")
+
+
+def aliases_by_model(organisation_id: str, model_id: str = "") -> dict[str, tuple[str, ...]]:
+    """The aliases of each model, or of one, in order."""
+    rows = rows_of(ModelAlias, organisation_id)
+    if model_id:
+        rows = rows.filter(model_id=model_id)
+    found: dict[str, tuple[str, ...]] = {}
+    for model, name in rows.order_by("name").values_list("model_id", "name"):
+        found[model] = (*found.get(model, ()), name)
+    return found
 
 
 def hold_provider(organisation_id: str, provider_id: str) -> bool:

@@ -19,7 +19,8 @@ from apps.identity.domain import Role, require
 from apps.providers.address import clean_base_url, same_server
 from apps.providers.catalogue import catalogue
 from apps.providers.domain import DIALECTS
-from apps.providers.models import Model, Provider
+from apps.providers.models import Model, ModelAlias, Provider
+from apps.providers.services_vendors import filled
 
 KINDS = ("chat",)
 WRITERS = (Role.ADMIN, Role.ENGINEER)
@@ -30,6 +31,7 @@ class ProviderFields(TypedDict, total=False):
     """What can be set on a provider; `credential` is plain text here and nowhere else, empty takes it away."""
 
     name: str
+    vendor: str
     dialect: str
     base_url: str
     credential: str
@@ -137,6 +139,7 @@ def provider_facts(provider: Provider) -> dict[str, Any]:
     """What the change log and the API may show; of the credential only whether there is one."""
     return {
         "name": provider.name,
+        "vendor": provider.vendor,
         "dialect": provider.dialect,
         "base_url": provider.base_url,
         "credential": "set" if provider.credential else "",
@@ -168,7 +171,7 @@ def model_facts(model: Model) -> dict[str, Any]:
 
 
 def _set_provider(provider: Provider, actor: Actor, fields: ProviderFields) -> None:
-    wanted: dict[str, Any] = dict(fields)
+    wanted: dict[str, Any] = filled(provider, fields)
     credential = wanted.pop("credential", None)
     private = wanted.pop("private_allowed", None)
     old_url, old_price = provider.base_url, _amount(provider.pass_price)
@@ -214,6 +217,8 @@ def _set_model(model: Model, fields: ModelFields) -> None:
     rates = [_amount(getattr(model, name)) for name in _RATES]
     for name, value in fields.items():
         setattr(model, name, value)
+    if rows_of(ModelAlias, model.organisation_id).filter(name=model.name).exists():
+        raise ValidationError({"name": _("This name is an alias of another model: change the alias first.")})
     if model.kind not in KINDS:
         raise ValidationError({"kind": _("Choose one of: %s.") % ", ".join(KINDS)})
     model.clean_fields(exclude=("id", "organisation_id"))

@@ -12,7 +12,9 @@ import msgspec
 from apps.core.http import Call, CallError, Client, Incoming
 from apps.core.outcome import Refuse
 from apps.providers.dialects.dialect import Dialect, Whole
+from apps.providers.dialects.fitted import Quirks
 from apps.providers.dialects.gemini import retry_after
+from apps.providers.fields import own_name
 from apps.providers.pairs import TABLE as PAIRS
 from apps.providers.pairs.pair import Ask, InexpressibleError, InvalidError, Pair
 
@@ -37,6 +39,8 @@ class Route:
     total: float = 600.0
     verify_tls: bool = True
     private_allowed: bool = False
+    # What this endpoint cannot be told; None for nearly all, so that they pay nothing.
+    quirks: Quirks | None = None
 
 
 class Tried(msgspec.Struct, frozen=True):
@@ -66,6 +70,8 @@ class Question(msgspec.Struct, frozen=True):
     output_cap: int = 4096
     created: int = 0
     request_id: str = ""
+    # Translations of another call than chat.
+    pairs: Mapping[tuple[str, str], Pair] | None = None
 
     def ask(self, route: Route) -> Ask:
         """What a translation for a route has to know."""
@@ -138,11 +144,24 @@ async def send(
 
 def _translated(question: Question, route: Route) -> tuple[Mapping[str, Any], Pair | None, Ask | None]:
     """The request in the dialect of a route."""
-    pair = PAIRS.get((question.dialect, route.dialect.name))
+    pair = (question.pairs or PAIRS).get((question.dialect, route.dialect.name))
     if pair is None:
+        if route.quirks is not None:
+            _refuse_quirks(question.fields, route.quirks, question)
         return question.fields, None, None
     ask = question.ask(route)
-    return pair.request(question.fields, ask), pair, ask
+    body = pair.request(question.fields, ask)
+    if route.quirks is not None:
+        _refuse_quirks(body, route.quirks, question)
+    return body, pair, ask
+
+
+def _refuse_quirks(body: Mapping[str, Any], quirks: Quirks, question: Question) -> None:
+    """What the endpoint cannot be told stops the request, unless the caller lets it be left out."""
+    if question.drop:
+        return
+    for name, reason in quirks.refused(body):
+        raise InexpressibleError(own_name(question.dialect, name), reason)
 
 
 def _unsaid(fault: InexpressibleError | InvalidError, route: Route) -> Refuse:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from apps.core import errors
+from apps.providers import capabilities
 from smartflow_site import env
 from smartflow_site.env import ROOT
 from tests.contracts import sources
@@ -65,6 +66,24 @@ def openapi_page() -> str:
     return made.decode()
 
 
+def capabilities_page() -> str:
+    """What clients of one dialect can have from providers of another."""
+    return f"""# Capabilities
+
+{_MADE} The same table is served at `GET /api/providers/capabilities`.
+
+- **yes**: the provider is told; an answer comes back in the client's form.
+- **400 `field`**: the provider cannot be told. The client gets a 400 that names its own field, unless it sends
+  `x-smartflow-drop-params: true`: then the field is left out.
+- **n/a**: the client's own dialect has no word for it.
+
+Within one dialect requests are passed on as they are. Vendors that speak OpenAI's dialect with exceptions
+(`GET /api/providers/vendors`) refuse more; that too is a 400 with the field. What official clients see of the answers
+is in `docs/reference/compatibility.md`.
+
+{capabilities.page()}"""
+
+
 def names_page() -> str:
     """What rooms promise each other: the public names of every domain, and of packages with a door."""
     lines = ["# Exported names", "", _MADE, "", "A name that goes or changes here breaks another room.", ""]
@@ -95,6 +114,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "errors.md": error_page,
     "settings.md": settings_page,
     "names.md": names_page,
+    "capabilities.md": capabilities_page,
     "openapi.yaml": openapi_page,
 }
 

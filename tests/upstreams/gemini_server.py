@@ -34,7 +34,8 @@ class Gemini:
         model, method = rules.target(request.path)
         if rules.METHODS[method] in ("embed", "batch_embed"):
             return Reply(model=model, body=answers.vectors(body))
-        asked = answers.Asked(request.body, body, model)
+        # A count may be asked of a whole request under a name of its own.
+        asked = answers.Asked(request.body, body.get("generateContentRequest", body), model)
         script = script_of(model, asked.prompt)
         stream = method == "streamGenerateContent"
         # When to come back is said in the body, never in a header.

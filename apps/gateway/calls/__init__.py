@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 from apps.core.outcome import Refuse
 from apps.gateway import pipeline, places
-from apps.gateway.calls import passing
+from apps.gateway.calls import counting, passing
 from apps.gateway.exchange import Exchange
 from apps.gateway.pipeline import Answer
 from apps.gateway.places import Place
@@ -14,4 +14,8 @@ from apps.gateway.stream import Stream
 
 # Identify was done from the head of the request; everything from reading the body to the answer happens in here.
 Run = Callable[[Exchange, Rooms, bytes, Place], Awaitable[Answer | Stream | Refuse]]
-TABLE: dict[str, Run] = {places.CHAT: pipeline.chat, places.PASSING: passing.run}
+TABLE: dict[str, Run] = {
+    places.CHAT: pipeline.chat,
+    places.COUNT: counting.run,
+    places.PASSING: passing.run,
+}

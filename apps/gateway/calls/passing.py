@@ -16,10 +16,10 @@ from apps.gateway.calls.passing_address import Way
 from apps.gateway.calls.passing_stream import PassedStream
 from apps.gateway.calls.passing_texts import TEXT, Meter, Read, read, read_request, slots_of, without_odds
 from apps.gateway.exchange import Exchange
+from apps.gateway.names import admits
 from apps.gateway.pipeline import Answer
 from apps.gateway.places import Place
 from apps.gateway.rooms import Rooms
-from apps.gateway.snapshot import admits
 from apps.gateway.stream import Stream
 from apps.gateway.surfaces import TABLE
 from apps.gateway.surfaces.reading import MOST_NAME

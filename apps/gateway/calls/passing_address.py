@@ -11,7 +11,8 @@ import msgspec
 from apps.core.outcome import Refuse
 from apps.gateway import places
 from apps.gateway.exchange import Asked
-from apps.gateway.snapshot import View, admits
+from apps.gateway.names import admits
+from apps.gateway.snapshot import View
 from apps.keys.domain import PREFIX, Key
 from apps.providers.domain import Provider
 from apps.providers.stage import Route

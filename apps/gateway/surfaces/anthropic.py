@@ -23,11 +23,10 @@ _BEYOND = ("tools", "mcp_servers", "container")
 _encode = msgspec.json.Encoder().encode
 
 
-class _Acted(msgspec.Struct):
-    """The fields we act on; their types are Anthropic's."""
+class _Counted(msgspec.Struct, kw_only=True):
+    """The fields we act on, also where tokens are only counted; their types are Anthropic's."""
 
     model: str
-    max_tokens: int
     messages: list[Any]
     system: str | list[Any] | None = None
     stream: bool | None = None
@@ -39,6 +38,12 @@ class _Acted(msgspec.Struct):
     tool_choice: dict[str, Any] | None = None
     thinking: dict[str, Any] | None = None
     metadata: dict[str, Any] | None = None
+
+
+class _Acted(_Counted, kw_only=True):
+    """What an answer needs beside."""
+
+    max_tokens: int
 
 
 class AnthropicSurface:
@@ -107,11 +112,20 @@ class AnthropicSurface:
 
 def _request(fields: Object, size: int) -> ChatRequest | Refuse:
     acted = msgspec.convert(fields, _Acted)
-    if not acted.model or len(acted.model) > MOST_NAME:
-        return wrong("model", "must be the name of a model")
     # 0 fills the provider's cache and answers nothing.
     if not 0 <= acted.max_tokens <= MOST_TOKENS:
         return wrong("max_tokens", "must be a whole number, 0 or more")
+    return _checked(acted, fields, acted.max_tokens, size)
+
+
+def counted(fields: Object, size: int) -> ChatRequest | Refuse:
+    """A request whose tokens are counted: one without `max_tokens`, that nobody answers."""
+    return _checked(msgspec.convert(fields, _Counted), fields, None, size)
+
+
+def _checked(acted: _Counted, fields: Object, limit: int | None, size: int) -> ChatRequest | Refuse:
+    if not acted.model or len(acted.model) > MOST_NAME:
+        return wrong("model", "must be the name of a model")
     if acted.temperature is not None and not 0 <= acted.temperature <= 1:
         return wrong("temperature", "must be from 0 to 1")
     if not acted.messages:
@@ -122,7 +136,7 @@ def _request(fields: Object, size: int) -> ChatRequest | Refuse:
         if not isinstance(message.get("content"), (str, list)):
             return wrong(f"messages.{number}.content", "must be a text or a list of blocks")
     slots = anthropic_texts.of_request(fields)
-    return ChatRequest(acted.model, fields, slots, bool(acted.stream), True, acted.max_tokens, 1, size)
+    return ChatRequest(acted.model, fields, slots, bool(acted.stream), True, limit, 1, size)
 
 
 SURFACE: Surface = AnthropicSurface()

@@ -57,7 +57,7 @@ class GeminiSurface:
 
     def parse(self, body: bytes, model: str, *, stream: bool) -> ChatRequest | Refuse:
         """A request; model and form are told by the path."""
-        return parsed(body, lambda fields: _request(fields, model, stream, len(body)))
+        return parsed(body, lambda fields: request_of(fields, model, stream, len(body)))
 
     def limit_output(self, request: ChatRequest, tokens: int) -> None:
         """In the generation config that there is, however it is spelt."""
@@ -124,7 +124,8 @@ class GeminiSurface:
         return sse_event(gemini_error.body(refusal, request_id))
 
 
-def _request(fields: Object, model: str, stream: bool, size: int) -> ChatRequest | Refuse:
+def request_of(fields: Object, model: str, stream: bool, size: int) -> ChatRequest | Refuse:
+    """A request made of its decoded fields, or why it is none."""
     known = camel(fields, "")
     config = known.get("generationConfig")
     if isinstance(config, dict):

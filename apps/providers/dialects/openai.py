@@ -22,9 +22,13 @@ class _Usage(msgspec.Struct):
     prompt_tokens: int = 0
     completion_tokens: int | None = 0
     prompt_tokens_details: _Details | None = None
+    # Where compatible servers tell the same: DeepSeek, then Moonshot and StepFun.
+    prompt_cache_hit_tokens: int | None = None
+    cached_tokens: int | None = None
 
     def canonical(self) -> Usage:
         cached = (self.prompt_tokens_details and self.prompt_tokens_details.cached_tokens) or 0
+        cached = cached or self.prompt_cache_hit_tokens or self.cached_tokens or 0
         return Usage(
             input=max(0, self.prompt_tokens),
             output=max(0, self.completion_tokens or 0),
@@ -51,18 +55,14 @@ class OpenAI:
 
     def encode(self, fields: Mapping[str, Any], upstream_model: str) -> bytes:
         """The request with the provider's own name of the model; streams always ask for their usage."""
-        body = {**fields, "model": upstream_model}
-        if body.get("stream") is True:
-            options = body.get("stream_options")
-            body["stream_options"] = {**(options if isinstance(options, dict) else {}), "include_usage": True}
-        return _encode(body)
+        return _encode(body_of(fields, upstream_model))
 
     def decode(self, body: bytes) -> Whole:
         """A whole completion; ValueError when it is not one."""
         answer = _object(body)
         choices = _choices(answer)
         reason = str(choices[0].get("finish_reason") or "") if choices else ""
-        return Whole(answer, _usage(answer.get("usage")), reason)
+        return Whole(answer, read_usage(answer.get("usage")), reason)
 
     def decode_event(self, data: bytes) -> Piece:
         """One chunk; ValueError when it is not one."""
@@ -73,7 +73,7 @@ class OpenAI:
             return Piece(error=_message(chunk) or "the provider reported an error")
         _choices(chunk)
         usage = chunk.get("usage")
-        return Piece(chunk, _usage(usage) if usage else None)
+        return Piece(chunk, read_usage(usage) if usage else None)
 
     def ends(self, chunk: Mapping[str, Any]) -> bool:
         """Never: the end is told."""
@@ -87,6 +87,15 @@ class OpenAI:
             return ""
 
 
+def body_of(fields: Mapping[str, Any], upstream_model: str) -> dict[str, Any]:
+    """The request as an object, with the provider's name of the model and the usage asked for."""
+    body = {**fields, "model": upstream_model}
+    if body.get("stream") is True:
+        options = body.get("stream_options")
+        body["stream_options"] = {**(options if isinstance(options, dict) else {}), "include_usage": True}
+    return body
+
+
 def _choices(answer: dict[str, Any]) -> list[dict[str, Any]]:
     choices = answer.get("choices")
     if not isinstance(choices, list):
@@ -97,7 +106,8 @@ def _choices(answer: dict[str, Any]) -> list[dict[str, Any]]:
     return choices
 
 
-def _usage(raw: Any) -> Usage | None:
+def read_usage(raw: Any) -> Usage | None:
+    """The canonical usage of a `usage` object; None where it is none."""
     if not isinstance(raw, dict):
         return None
     try:

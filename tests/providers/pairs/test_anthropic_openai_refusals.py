@@ -49,7 +49,6 @@ def result(**fields: Any) -> dict[str, Any]:
         ({"output_config": {"mood": 1}}, "output_config.mood"),
         ({"tools": [{"type": "web_search_20250305", "name": "web_search"}]}, "tools.0"),
         ({"tools": [{"type": "bash_20250124", "name": "bash"}, TOOL]}, "tools.0"),
-        ({"tools": [{**TOOL, "defer_loading": True}]}, "tools.0.defer_loading"),
         ({"tools": [{**TOOL, "allowed_callers": ["code_execution_20260521"]}]}, "tools.0.allowed_callers"),
         ({"tools": [{**TOOL, "mood": 1}]}, "tools.0.mood"),
         (says({"type": "image", "source": FILE}), "messages.0.content.0.source"),
@@ -116,7 +115,10 @@ def result(**fields: Any) -> dict[str, Any]:
             result(toolset_name="browser"),
             "messages.1.content.0.toolset_name",
         ),
-        (result(content=[{"type": "tool_reference", "tool_name": "f"}]), "messages.1.content.0.content.0"),
+        (
+            result(content=[{"type": "tool_reference", "tool_name": "f", "kind": "x"}]),
+            "messages.1.content.0.content.0.kind",
+        ),
         ({"messages": [*HI, {"role": "assistant", "content": "The"}]}, "messages.1"),
     ],
 )

@@ -236,6 +236,29 @@ def test_tool_choice(choice: dict[str, Any], found: dict[str, Any]) -> None:
     assert {name: body[name] for name in ("tool_choice", "parallel_tool_calls") if name in body} == found
 
 
+def test_a_deferred_tool_is_declared_once_it_is_loaded() -> None:
+    search = {"name": "search", "input_schema": {"type": "object"}}
+    tools = [search, {**WEATHER, "defer_loading": True}, {**TIME, "defer_loading": True}]
+    assert declared(sent({**BASE, "tools": tools})) == ["search"]
+    reference = [{"type": "tool_reference", "tool_name": "weather"}]
+    turns = [
+        *BASE["messages"],
+        {"role": "assistant", "content": [{"type": "tool_use", "id": "a", "name": "search", "input": {}}]},
+        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "a", "content": reference}]},
+    ]
+
+    body = sent({**BASE, "messages": turns, "tools": tools})
+
+    assert declared(body) == ["search", "weather"]
+    assert body["messages"][2] == {"role": "tool", "tool_call_id": "a", "content": "weather"}
+    assert "tools" not in sent({**BASE, "tools": tools[1:]})
+
+
+def declared(body: dict[str, Any]) -> list[str]:
+    """The names of the tools that the provider sees."""
+    return [tool["function"]["name"] for tool in body["tools"]]
+
+
 def test_examples_of_input_are_told_in_the_description() -> None:
     tool = {
         **WEATHER,

@@ -31,6 +31,7 @@ _DOCUMENT = frozenset({"type", "source", "cache_control", "citations", "context"
 _SEARCH = frozenset({"type", "source", "title", "content", "cache_control", "citations"})
 _USE = frozenset({"type", "id", "name", "input", "cache_control", "caller"})
 _RESULT = frozenset({"type", "tool_use_id", "content", "is_error", "cache_control"})
+_REFERENCE = frozenset({"type", "tool_name", "cache_control"})
 _TTLS: dict[str | None, Object] = {
     None: {"mode": "explicit"},
     "5m": {"mode": "explicit"},
@@ -47,9 +48,10 @@ def refuse_others(given: Object, known: frozenset[str], path: str, ask: Ask) -> 
             ask.cannot(f"{path}.{name}", "is no field that OpenAI knows")
 
 
-def translate(fields: Mapping[str, Any], ask: Ask) -> list[Object]:
-    """The messages; at least one."""
-    return _Reader(ask).read(fields)
+def translate(fields: Mapping[str, Any], ask: Ask) -> tuple[list[Object], set[str]]:
+    """The messages, at least one, and the names of tools that they load."""
+    reader = _Reader(ask)
+    return reader.read(fields), reader.loaded
 
 
 class _Reader:
@@ -59,6 +61,8 @@ class _Reader:
         self._ask = ask
         self._marks = models.takes_breakpoints(ask.upstream_model)
         self._calls: set[str] = set()
+        # Deferred tools that a search of the client found.
+        self.loaded: set[str] = set()
         self._found: list[Object] = []
 
     def read(self, fields: Mapping[str, Any]) -> list[Object]:
@@ -140,9 +144,8 @@ class _Reader:
         refuse_others(block, _RESULT, path, self._ask)
         call_id = read.answered_call(block, self._calls, path)
         content = block.get("content")
-        parts = (
-            [] if content is None else self._parts(read.blocks(content, f"{path}.content"), f"{path}.content")
-        )
+        found = [] if content is None else read.blocks(content, f"{path}.content")
+        parts = self._parts(self._references(found, f"{path}.content"), f"{path}.content")
         texts = [part for part in parts if part["type"] == "text"]
         shown = [part for part in parts if part["type"] != "text"]
         if shown:
@@ -152,6 +155,19 @@ class _Reader:
             texts = _as_error(texts)
         self._say("tool", texts or [{"type": "text", "text": ""}])
         self._found[-1]["tool_call_id"] = call_id
+        return shown
+
+    def _references(self, blocks: list[Object], path: str) -> list[Object]:
+        """The blocks of a result with the name of each tool that it loads as a text in the place of its reference."""
+        shown = []
+        for number, block in enumerate(blocks):
+            if block["type"] != "tool_reference":
+                shown.append(block)
+                continue
+            refuse_others(block, _REFERENCE, f"{path}.{number}", self._ask)
+            name = read.checked_text(block.get("tool_name"), f"{path}.{number}.tool_name")
+            self.loaded.add(name)
+            shown.append({"type": "text", "text": name})
         return shown
 
     def _parts(self, blocks: list[Object], path: str) -> list[Object]:

@@ -50,9 +50,10 @@ def translate(fields: Mapping[str, Any], ask: Ask) -> Object:
     most = read.checked_count(fields.get("max_tokens"), "max_tokens", 0)
     if not most:
         raise InexpressibleError("max_tokens", "has to be 1 or more at OpenAI: it cannot only warm its cache")
+    told, loaded = messages.translate(fields, ask)
     body: Object = {
         "model": ask.upstream_model,
-        "messages": messages.translate(fields, ask),
+        "messages": told,
         "max_completion_tokens": most,
     }
     if fields.get("stream"):
@@ -61,7 +62,7 @@ def translate(fields: Mapping[str, Any], ask: Ask) -> Object:
     _caller(fields, body, ask)
     _think(fields, body, ask)
     _sample(fields, body, ask)
-    tools.translate(fields, body, ask)
+    tools.translate(fields, body, loaded, ask)
     _format(fields, body, ask)
     return body
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tools of a Messages request, and how they may be used, in OpenAI's form."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import Any
 
 from apps.providers.dialects import anthropic_request as read
@@ -22,13 +22,13 @@ _TOOL = frozenset(
 _CHOICES = {"auto": "auto", "any": "required", "none": "none"}
 
 
-def translate(fields: Mapping[str, Any], body: Object, ask: Ask) -> None:
-    """Add `tools`, `tool_choice` and `parallel_tool_calls` to the body."""
+def translate(fields: Mapping[str, Any], body: Object, loaded: Set[str], ask: Ask) -> None:
+    """Add `tools`, `tool_choice` and `parallel_tool_calls`; a deferred tool is declared once it is loaded."""
     given = fields.get("tools")
     found: list[Object] = []
     for number, tool in enumerate(read.checked_list(given, "tools") if given is not None else ()):
         function = _tool(read.checked_object(tool, f"tools.{number}"), f"tools.{number}", ask)
-        if function is not None:
+        if function is not None and (not tool.get("defer_loading") or function["name"] in loaded):
             found.append({"type": "function", "function": function})
     choice = fields.get("tool_choice")
     if not found:
@@ -59,8 +59,6 @@ def _tool(tool: Object, path: str, ask: Ask) -> Object | None:
         ask.cannot(path, "is a tool that Anthropic defines, which OpenAI does not have")
         return None
     refuse_others(tool, _TOOL, path, ask)
-    if tool.get("defer_loading"):
-        ask.cannot(f"{path}.defer_loading", "is not offered by OpenAI")
     if tool.get("allowed_callers") not in (None, ["direct"]):
         ask.cannot(f"{path}.allowed_callers", "has to be direct at OpenAI")
     found: Object = {"name": read.checked_text(tool.get("name"), f"{path}.name")}

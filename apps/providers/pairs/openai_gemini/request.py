@@ -102,7 +102,8 @@ def _field(draft: Draft, name: str, value: Any) -> None:
         _SPECIAL[name](draft, value)
     elif name not in _REFUSED:
         draft.ask.cannot(name, "is not a field that a Gemini model can be told")
-    elif value not in ({}, []):
+    elif value not in ({}, []) or name == "web_search_options":
+        # An empty object of options asks for the search all the same.
         draft.ask.cannot(name, _REFUSED[name])
 
 

@@ -7,7 +7,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("providers", "0002_prices"),
+        ("providers", "0003_vendors_and_aliases"),
     ]
 
     operations = [
