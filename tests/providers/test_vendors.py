@@ -88,9 +88,14 @@ def test_a_misspelt_quirk_is_found_when_the_data_is_read() -> None:
         msgspec.convert(row | {"renamse": {}}, Vendor)
 
 
-def test_renames_keep_what_already_has_their_name() -> None:
+def test_renames() -> None:
     assert sent("mistral", max_completion_tokens=5, seed=3) == {"max_tokens": 5, "random_seed": 3}
-    assert sent("mistral", max_completion_tokens=5, max_tokens=4) == {"max_tokens": 4}
+    assert sent("mistral", max_tokens=4) == {"max_tokens": 4}
+    assert sent("mistral", max_completion_tokens=None, max_tokens=4) == {"max_tokens": 4}
+
+
+def test_the_limit_that_was_reserved_for_is_the_one_that_is_sent() -> None:
+    assert sent("mistral", max_completion_tokens=5, max_tokens=4000) == {"max_tokens": 5}
 
 
 def test_what_says_nothing_is_left_out() -> None:

@@ -59,9 +59,10 @@ class Fitted(OpenAI):
         for name in self._gone & body.keys():
             del body[name]
         for ours, theirs in self.quirks.renames:
-            if ours in body:
-                value = body.pop(ours)
-                body.setdefault(theirs, value)
+            value = body.pop(ours, None)
+            if value is not None:
+                # Ours goes before theirs where a client sends both: it is what was reserved for.
+                body[theirs] = value
         if not self.quirks.usage_asked:
             body.pop("stream_options", None)
         return _encode(body)
