@@ -10,6 +10,7 @@ from django.db import connection, transaction
 from apps.changes.domain import Actor, Role, system
 from apps.core import clock
 from apps.core.tenancy import EVERYONE
+from apps.gateway.local import MODEL as EMBEDDING_MODEL
 from apps.identity import selectors as identity
 from apps.identity import services as people
 from apps.identity.domain import Bodies
@@ -19,11 +20,13 @@ from apps.keys.domain import Window
 from apps.policies import services as policies
 from apps.providers import selectors as providers
 from apps.providers import services as catalogue
+from apps.providers.domain import EMBEDDING, LOCAL
 from apps.routing import services as routing
+from apps.vectors import embedder
 from smartflow_site.localmodel import MODEL_NAME
 
 NAME = "Quickstart"
-PROVIDER = "local"
+PROVIDER, EMBEDDINGS = "local", "local-embeddings"
 TOKEN_DAYS = 366
 _LOCK = 7_203_402  # PostgreSQL's advisory lock of whoever seeds
 
@@ -56,6 +59,8 @@ def seed(email: str, kept: Kept, model_url: str) -> tuple[Kept, list[str]]:
         )
         if model_url:
             _local_model(actor, model_url)
+        if embedder.installed():
+            _embeddings(actor)
     if not model_url:
         notes.append(
             "The local model does not run here: add a provider, a model and a target to get answers."
@@ -177,4 +182,26 @@ def _local_model(actor: Actor, url: str) -> None:
         model_id=model.id,
         provider_id=provider.id,
         upstream_model=MODEL_NAME,
+    )
+
+
+def _embeddings(actor: Actor) -> None:
+    """The embedding model inside the gateway as provider, model and target."""
+    if providers.providers(actor.organisation_id).filter(name=EMBEDDINGS).exists():
+        return
+    provider = catalogue.create_provider(actor=actor, name=EMBEDDINGS, dialect=LOCAL)
+    models = providers.models(actor.organisation_id)
+    model = models.filter(name=EMBEDDING_MODEL).first() or catalogue.create_model(
+        actor=actor,
+        name=EMBEDDING_MODEL,
+        kind=EMBEDDING,
+        input_rate=Decimal("0.01"),
+        output_rate=Decimal(0),
+    )
+    routing.create_target(
+        actor=actor,
+        name=f"{EMBEDDINGS} {EMBEDDING_MODEL}",
+        model_id=model.id,
+        provider_id=provider.id,
+        upstream_model=EMBEDDING_MODEL,
     )

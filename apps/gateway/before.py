@@ -12,6 +12,7 @@ from apps.audit.domain import Verdict as Outcome
 from apps.audit.stage import open_record
 from apps.cache import stage as cache
 from apps.core import clock, money
+from apps.core.http import Client
 from apps.core.limits import ANSWER_SECONDS
 from apps.core.outcome import Refuse
 from apps.gateway import wire
@@ -101,6 +102,9 @@ def understand(
         text = f"Key {caller.key.hint} may not use model “{name}”. `GET /v1/models` lists those it may use."
         return Refuse("model_not_allowed", text, "model")
     exchange.model, record.model = model, name
+    if model.kind != exchange.surface.kind:
+        text = f"Model “{name}” is one for {model.kind}, and this is a request for {exchange.surface.kind}."
+        return Refuse("invalid_request", text, "model")
     key = caller.key
     exchange.facts = Facts(key.id, key.team_id, key.department, key.groups, name)
     if request.output_limit is None and key.assumed_output_tokens is not None:
@@ -233,8 +237,8 @@ def lookup(exchange: Exchange) -> bytes | None:
     return bytes(stored.body)
 
 
-async def send(exchange: Exchange, rooms: Rooms) -> providers.Sent | Refuse:
-    """Steps 5 and 6: plan the targets and call them in order."""
+async def send(exchange: Exchange, rooms: Rooms, client: Client | None = None) -> providers.Sent | Refuse:
+    """Steps 5 and 6: plan the targets and call them in order, by another client where one is given."""
     since = perf_counter_ns()
     view, request, model, record = exchange.view, exchange.request, exchange.model, exchange.record
     assert view is not None and request is not None and model is not None  # noqa: S101, PT018
@@ -249,7 +253,7 @@ async def send(exchange: Exchange, rooms: Rooms) -> providers.Sent | Refuse:
         return plan
     try:
         sent = await providers.send(
-            rooms.client,
+            client or rooms.client,
             [view.routes[target.id] for target in plan],
             _question(exchange),
             exchange.tried,

@@ -8,8 +8,9 @@ from typing import Any
 import msgspec
 
 from apps.gateway.exchange import Exchange
-from apps.providers.domain import Model
+from apps.providers.domain import CHAT, EMBEDDING, Model
 
+_METHODS = {CHAT: ("generateContent", "countTokens"), EMBEDDING: ("embedContent", "batchEmbedContents")}
 _encode = msgspec.json.Encoder().encode
 
 
@@ -21,6 +22,8 @@ def body(exchange: Exchange, headers: Mapping[bytes, bytes]) -> bytes:
     if exchange.surface.name == "gemini" or b"x-goog-api-key" in headers:
         return _encode({"models": [_google(model) for model in models]})
     if b"anthropic-version" in headers:
+        # Its clients take every name in the list for one they can talk to.
+        models = [model for model in models if model.kind == CHAT]
         first, last = (models[0].name, models[-1].name) if models else (None, None)
         rows = [_anthropic(model) for model in models]
         return _encode({"data": rows, "has_more": False, "first_id": first, "last_id": last})
@@ -43,5 +46,5 @@ def _google(model: Model) -> dict[str, Any]:
         "displayName": model.name,
         "inputTokenLimit": model.context,
         "outputTokenLimit": model.output_cap,
-        "supportedGenerationMethods": ["generateContent", "countTokens"],
+        "supportedGenerationMethods": list(_METHODS.get(model.kind, ())),
     }

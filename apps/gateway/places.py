@@ -4,12 +4,14 @@
 from urllib.parse import unquote
 
 import msgspec
+from msgspec.structs import replace
 
 from apps.core.outcome import Refuse
 from apps.gateway.surfaces import TABLE, counting
+from apps.gateway.surfaces.embeddings import GEMINI_BATCH, GEMINI_SINGLE, OPENAI
 from apps.gateway.surfaces.surface import Surface
 
-CHAT, COUNT, MODELS, PASSING = "chat", "count", "models", "passing"
+CHAT, COUNT, EMBEDDING, MODELS, PASSING = "chat", "count", "embedding", "models", "passing"
 PASSTHROUGH = "/v1/passthrough/"
 
 
@@ -26,6 +28,7 @@ class Place(msgspec.Struct, frozen=True):
 _OPENAI, _ANTHROPIC, _GEMINI = TABLE["openai"], TABLE["anthropic"], TABLE["gemini"]
 _FIXED = {
     "/v1/chat/completions": Place(CHAT, _OPENAI),
+    "/v1/embeddings": Place(EMBEDDING, OPENAI),
     "/v1/messages": Place(CHAT, _ANTHROPIC),
     "/v1/messages/count_tokens": Place(COUNT, counting.ANTHROPIC),
     "/v1/models": Place(MODELS, _OPENAI, "GET"),
@@ -37,6 +40,8 @@ _GEMINI_CALLS = {
     "generateContent": Place(CHAT, _GEMINI),
     "streamGenerateContent": Place(CHAT, _GEMINI, stream=True),
     "countTokens": Place(COUNT, counting.GEMINI),
+    "embedContent": Place(EMBEDDING, GEMINI_SINGLE),
+    "batchEmbedContents": Place(EMBEDDING, GEMINI_BATCH),
 }
 ENDPOINTS = (
     *_FIXED,
@@ -54,7 +59,7 @@ def find(path: str) -> Place | Refuse:
         if path.startswith(prefix):
             name, colon, call = path[len(prefix) :].rpartition(":")
             if colon and name and call in _GEMINI_CALLS:
-                return msgspec.structs.replace(_GEMINI_CALLS[call], model=unquote(name))
+                return replace(_GEMINI_CALLS[call], model=unquote(name))
     if path.startswith(PASSTHROUGH):
         return _PASSING
     shown = "".join(char if " " <= char <= "~" else "?" for char in path)[:120]

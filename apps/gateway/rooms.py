@@ -25,6 +25,7 @@ from apps.gateway.under_way import UnderWay
 from apps.keys import stage as keys
 from apps.keys.book import KeyBook
 from apps.keys.store import SCRIPTS
+from apps.vectors.embedder import Embedder
 
 TICK_SECONDS = 1.0
 log = logging.getLogger(__name__)
@@ -64,6 +65,8 @@ class Rooms:
             self.redis, self.ring, on_key=self.book.mark, on_keys=self.book.mark_all, on_epoch=self._new_epoch
         )
         self.client = http.client(config.upstream_client, config.outbound_allow)
+        # Reads its model with the first text it is given.
+        self.embedder = Embedder()
         self.metrics = Metrics(config.var / "metrics", config.role)
         self.journal: Journal | None = None
         self.draining = False
@@ -114,6 +117,7 @@ class Rooms:
         await asyncio.gather(self.client.close(), self.redis.stop(), self._edits.stop())
         if self.journal is not None:
             await asyncio.to_thread(self.journal.close)
+        await asyncio.to_thread(self.embedder.close)
         self.metrics.close()
 
     def begin_drain(self) -> None:

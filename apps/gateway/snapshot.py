@@ -21,7 +21,9 @@ from apps.identity.domain import OrganisationSettings
 from apps.policies.domain import Policy
 from apps.policies.engine import Bundle
 from apps.providers.dialects import TABLE as DIALECTS
-from apps.providers.domain import Model, Provider
+from apps.providers.dialects import embeddings
+from apps.providers.dialects.dialect import Dialect
+from apps.providers.domain import CHAT, EMBEDDING, LOCAL, Model, Provider
 from apps.providers.stage import Route
 from apps.providers.vendors import quirks_of, spoken
 from apps.routing.domain import Table, Target
@@ -34,6 +36,7 @@ ROOMS: dict[str, type[Value]] = {
     "policies": Policy,
 }
 POLL_SECONDS = 2.0
+_KNOWN = {*DIALECTS, LOCAL}
 KEYS_ROOM = "keys"
 
 
@@ -69,10 +72,10 @@ class View:
     names: Names = field(default_factory=dict)
 
     def allowed(self, patterns: Iterable[str]) -> list[Model]:
-        """The enabled models that a key's patterns admit, the default one first, then by name."""
+        """The enabled models that a key's patterns admit, the default one first, then those for chat, by name."""
         admitted = list(patterns)
         found = [m for m in self.models.values() if m.enabled and admits(admitted, m.name)]
-        return sorted(found, key=lambda model: (not model.default, model.name))
+        return sorted(found, key=lambda model: (not model.default, model.kind != CHAT, model.name))
 
 
 class Snapshot:
@@ -205,9 +208,17 @@ class Snapshot:
         before = self._views.get(org)
         if before is not None and changed == "policies":
             return replace(before, **self._policies(rooms["policies"]))
-        providers = {p.id: p for p in rooms["providers"].values() if p.enabled and p.dialect in DIALECTS}
+        providers = {p.id: p for p in rooms["providers"].values() if p.enabled and p.dialect in _KNOWN}
+        kinds = {model.id: model.kind for model in rooms["models"].values()}
+        dialects = {
+            target.id: dialect
+            for target in rooms["targets"].values()
+            if (provider := providers.get(target.provider_id)) is not None
+            and (dialect := _spoken(kinds.get(target.model_id, CHAT), provider)) is not None
+        }
+        targets = [target for target in rooms["targets"].values() if target.id in dialects]
         settings = rooms["organisations"].get(org)
-        table = Table.of(rooms["targets"].values())
+        table = Table.of(targets)
         return View(
             organisation_id=org,
             bodies=settings.bodies if settings else "off",
@@ -217,11 +228,14 @@ class Snapshot:
             names=index(rooms["models"].values(), providers, table),
             **self._policies(rooms["policies"]),
             routes={
-                target.id: self._route(target, providers[target.provider_id])
-                for target in rooms["targets"].values()
-                if target.provider_id in providers
+                target.id: self._route(target, providers[target.provider_id], dialects[target.id])
+                for target in targets
             },
-            passing={p.name: (p, self._route(_any_path(p), p)) for p in providers.values()},
+            passing={
+                p.name: (p, self._route(_any_path(p), p, spoken(p.dialect, p.vendor)))
+                for p in providers.values()
+                if p.dialect in DIALECTS
+            },
         )
 
     def _policies(self, held: Mapping[str, Any]) -> dict[str, Any]:
@@ -237,7 +251,7 @@ class Snapshot:
             ),
         }
 
-    def _route(self, target: Target, provider: Provider) -> Route:
+    def _route(self, target: Target, provider: Provider, dialect: Dialect) -> Route:
         credential = ""
         if provider.credential:
             with contextlib.suppress(KeyRingError, ValueError):
@@ -249,8 +263,8 @@ class Snapshot:
             provider=provider.name,
             upstream_model=target.upstream_model,
             base_url=provider.base_url.rstrip("/"),
-            dialect=spoken(provider.dialect, provider.vendor),
-            quirks=quirks_of(provider.dialect, provider.vendor),
+            dialect=dialect,
+            quirks=quirks_of(provider.dialect, provider.vendor) if dialect.name in DIALECTS else None,
             credential=credential,
             connect=provider.connect_seconds,
             silence=provider.silence_seconds,
@@ -270,6 +284,12 @@ def _any_path(provider: Provider) -> Target:
         provider_id=provider.id,
         upstream_model="",
     )
+
+
+def _spoken(kind: str, provider: Provider) -> Dialect | None:
+    """How a provider is asked by models of a kind; None where it cannot be."""
+    chat = spoken(provider.dialect, provider.vendor) if provider.dialect in DIALECTS else None
+    return embeddings.beside(provider.dialect, chat) if kind == EMBEDDING else chat
 
 
 def _read(room: str, pairs: Mapping[bytes, bytes]) -> dict[str, Value | None]:

@@ -7,7 +7,7 @@ from time import perf_counter_ns
 from typing import Self
 
 from apps.core.values import encode
-from apps.policies.domain import NOTHING, Facts, Phase, Policy, Scope, Segment, Verdict
+from apps.policies.domain import NOTHING, Action, Facts, Phase, Policy, Scope, Segment, Verdict
 from apps.policies.memo import Memo, Seen
 from apps.policies.plan import Notes, Plan
 from apps.policies.rewrite import RawSpan, redacted
@@ -76,6 +76,11 @@ class Bundle:
         """Whether a policy in scope of a phase may block or redact: what it cannot read must not pass."""
         side = self._input if phase is Phase.INPUT else self._output
         return bool((side.whole or side.plan_for(facts)).holding)
+
+    def holds_prompts(self, facts: Facts) -> bool:
+        """Whether an input policy in scope may block or redact."""
+        plan = self._input.whole or self._input.plan_for(facts)
+        return any(rule.policy.action in {Action.BLOCK, Action.REDACT} for rule in plan.rules)
 
     def stream(self, facts: Facts) -> StreamReview | None:
         """The review of an answer as it comes; None when no output policy is in scope."""

@@ -31,3 +31,8 @@ def acts(bundle: Bundle, facts: Facts, phase: Phase) -> bool:
 def stream(bundle: Bundle, facts: Facts) -> StreamReview | None:
     """Step 7 for an answer as it comes; None when no output policy is in scope."""
     return bundle.stream(facts)
+
+
+def holds_prompts(bundle: Bundle, facts: Facts) -> bool:
+    """Whether a policy in scope may block or redact a prompt: what nobody can read must then not pass."""
+    return bundle.holds_prompts(facts)

@@ -15,7 +15,7 @@ from apps.providers import services
 from apps.providers.admin_aliases import ModelAliasAdmin as ModelAliasAdmin
 from apps.providers.admin_prices import PriceAdmin as PriceAdmin
 from apps.providers.admin_prices import PriceCorrectionAdmin as PriceCorrectionAdmin
-from apps.providers.domain import DIALECTS
+from apps.providers.domain import DIALECTS, LOCAL
 from apps.providers.models import Model, Provider
 from apps.providers.vendors import VENDORS
 
@@ -34,13 +34,15 @@ class ProviderForm(forms.ModelForm):  # type: ignore[type-arg]
     dialect = forms.ChoiceField(
         label=_("dialect"),
         required=False,
-        choices=[("", _("The vendor's")), *((name, name) for name in DIALECTS)],
+        choices=[("", _("The vendor's")), *((name, name) for name in (*DIALECTS, LOCAL))],
     )
     base_url = forms.CharField(
         label=_("address"),
         required=False,
         max_length=500,
-        help_text=_("For example https://api.example.com/v1. Left empty, the vendor's."),
+        help_text=_(
+            "For example https://api.example.com/v1. Left empty, the vendor's; what is local has none."
+        ),
     )
     new_credential = forms.CharField(
         label=_("new credential"),

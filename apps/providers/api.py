@@ -13,7 +13,7 @@ from apps.core import limits, money
 from apps.core.django_api import RowsView, StrictSerializer, row_urls
 from apps.identity.domain import Role
 from apps.providers import api_prices, api_vendors, selectors, services
-from apps.providers.domain import DEFAULT_OUTPUT_CAP, DIALECTS
+from apps.providers.domain import DEFAULT_OUTPUT_CAP, DIALECTS, LOCAL
 from apps.providers.models import Model, Provider
 from apps.providers.vendors import VENDORS
 
@@ -53,13 +53,16 @@ class ProviderSerializer(StrictSerializer):
         help_text="Fills in dialect and address where they are empty; see /api/providers/vendors.",
     )
     dialect = serializers.ChoiceField(
-        choices=DIALECTS,
+        choices=(*DIALECTS, LOCAL),
         default="",
         allow_blank=True,
         help_text="Left empty, the vendor's, or openai without a vendor.",
     )
     base_url = serializers.CharField(
-        max_length=500, default="", allow_blank=True, help_text="Left empty, the vendor's."
+        max_length=500,
+        default="",
+        allow_blank=True,
+        help_text="Left empty, the vendor's; what is local has none.",
     )
     credential = serializers.CharField(
         max_length=4096,

@@ -8,8 +8,12 @@ from apps.providers.rates import Rates, cost, in_effect
 from apps.providers.usage import Usage
 
 __all__ = [
+    "CHAT",
     "DEFAULT_OUTPUT_CAP",
     "DIALECTS",
+    "EMBEDDING",
+    "LOCAL",
+    "LOCAL_URL",
     "Model",
     "Provider",
     "Rates",
@@ -18,6 +22,9 @@ __all__ = [
 ]
 
 DIALECTS = ("openai", "anthropic", "gemini")
+# In place of a dialect: the embedding model inside every gateway process; no call to it leaves the process.
+LOCAL, LOCAL_URL = "local", "local:"
+CHAT, EMBEDDING = "chat", "embedding"
 DEFAULT_OUTPUT_CAP = 4096
 
 
@@ -54,7 +61,7 @@ class Model(Value, frozen=True, kw_only=True):
     id: str
     organisation_id: str
     name: str
-    kind: str = "chat"
+    kind: str = CHAT
     output_cap: int = DEFAULT_OUTPUT_CAP
     context: int = 0
     rates: Rates | None = None

@@ -18,11 +18,11 @@ from apps.core.keyring import Purpose
 from apps.identity.domain import Role, require
 from apps.providers.address import clean_base_url, same_server
 from apps.providers.catalogue import catalogue
-from apps.providers.domain import DIALECTS
+from apps.providers.domain import CHAT, DIALECTS, EMBEDDING, LOCAL, LOCAL_URL
 from apps.providers.models import Model, ModelAlias, Provider
 from apps.providers.services_vendors import filled
 
-KINDS = ("chat",)
+KINDS = (CHAT, EMBEDDING)
 WRITERS = (Role.ADMIN, Role.ENGINEER)
 _RATES = ("input_rate", "output_rate", "cached_rate", "request_rate")
 
@@ -177,13 +177,10 @@ def _set_provider(provider: Provider, actor: Actor, fields: ProviderFields) -> N
     old_url, old_price = provider.base_url, _amount(provider.pass_price)
     for name, value in wanted.items():
         setattr(provider, name, value)
-    if provider.dialect not in DIALECTS:
-        raise ValidationError({"dialect": _("Choose one of: %s.") % ", ".join(DIALECTS)})
+    if provider.dialect not in (*DIALECTS, LOCAL):
+        raise ValidationError({"dialect": _("Choose one of: %s.") % ", ".join((*DIALECTS, LOCAL))})
     _allow_private(provider, actor, private, moved=provider.base_url != old_url)
-    try:
-        provider.base_url = clean_base_url(provider.base_url, private_allowed=provider.private_allowed)
-    except ValidationError as fault:
-        raise ValidationError({"base_url": fault.messages}) from None
+    provider.base_url = _clean_address(provider)
     if provider.credential and credential is None and not same_server(old_url, provider.base_url):
         raise ValidationError(
             {"credential": _("The address leads to another server: give the credential for it as well.")}
@@ -192,6 +189,18 @@ def _set_provider(provider: Provider, actor: Actor, fields: ProviderFields) -> N
         provider.pass_price_version += 1
     if credential is not None:
         provider.credential = _sealed(credential.strip(), provider.id)
+
+
+def _clean_address(provider: Provider) -> str:
+    """The address as it is kept; what runs inside the gateway has none of its own."""
+    if provider.dialect == LOCAL:
+        if provider.base_url not in {"", LOCAL_URL}:
+            raise ValidationError({"base_url": _("Leave this empty: what is local has no address.")})
+        return LOCAL_URL
+    try:
+        return clean_base_url(provider.base_url, private_allowed=provider.private_allowed)
+    except ValidationError as fault:
+        raise ValidationError({"base_url": fault.messages}) from None
 
 
 def _allow_private(provider: Provider, actor: Actor, wanted: bool | None, *, moved: bool) -> None:

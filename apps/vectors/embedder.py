@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Matrix: TypeAlias = NDArray[numpy.float32]
+    Read: TypeAlias = tuple[Matrix, int]
 
 # Stored beside every vector: vectors of different models, quantisations or poolings must never be compared.
 MODEL_ID = "all-MiniLM-L6-v2/onnx-int8/mean/l2/256"
@@ -46,7 +47,7 @@ class Embedder:
     def __init__(self, most_waiting: int = 32, memo_entries: int = 2048) -> None:
         self._most_waiting = most_waiting
         self._waiting = 0
-        self._memo: OrderedDict[str, Matrix] = OrderedDict()
+        self._memo: OrderedDict[str, Read] = OrderedDict()
         self._memo_entries = memo_entries
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="embedder")
         self._model: _Model | None = None
@@ -62,6 +63,11 @@ class Embedder:
         EmbedderBusyError when the queue is full or `deadline_s` seconds pass, EmbedderUnavailableError when the
         model cannot be read. The first call also loads the model, which takes about a second.
         """
+        vectors, _ = await self.embed_counted(texts, deadline_s)
+        return vectors
+
+    async def embed_counted(self, texts: Sequence[str], deadline_s: float) -> "tuple[Matrix, int]":
+        """The same, and how many tokens were read of all texts together; what was cut off is not among them."""
         unknown = [text for text in dict.fromkeys(texts) if text not in self._memo]
         known = {text: self._recall(text) for text in texts if text in self._memo}
         if unknown or not texts:
@@ -69,16 +75,16 @@ class Embedder:
         import numpy  # loaded by the worker before anything can be known
 
         if not texts:
-            return numpy.empty((0, DIMENSIONS), numpy.float32)
+            return numpy.empty((0, DIMENSIONS), numpy.float32), 0
         for text in unknown:
             self._remember(text, known[text])
-        return numpy.stack([known[text] for text in texts])
+        return numpy.stack([known[text][0] for text in texts]), sum(known[text][1] for text in texts)
 
     def close(self) -> None:
         """Ends the worker; calls under way finish, waiting ones are dropped."""
         self._worker.shutdown(wait=True, cancel_futures=True)
 
-    async def _ask(self, texts: list[str], deadline_s: float) -> "list[Matrix]":
+    async def _ask(self, texts: list[str], deadline_s: float) -> "list[Read]":
         if self._waiting >= self._most_waiting:
             raise EmbedderBusyError(f"{self._waiting} calls wait for the embedder already.")
         given_up = Event()
@@ -102,24 +108,24 @@ class Embedder:
     def _finished(self) -> None:
         self._waiting -= 1
 
-    def _work(self, texts: list[str], given_up: Event) -> "list[Matrix]":
+    def _work(self, texts: list[str], given_up: Event) -> "list[Read]":
         """Runs on the worker thread."""
         if self._model is None:
             self._model = _Model()
-        vectors: list[Matrix] = []
+        vectors: list[Read] = []
         for text in texts:
             if given_up.is_set():
                 break
-            vectors.append(self._model.vector(text))
+            vectors.append(self._model.read(text))
         return vectors
 
-    def _recall(self, text: str) -> "Matrix":
+    def _recall(self, text: str) -> "Read":
         self._memo.move_to_end(text)
         return self._memo[text]
 
-    def _remember(self, text: str, vector: "Matrix") -> None:
+    def _remember(self, text: str, read: "Read") -> None:
         if len(text) <= _MEMO_CHARACTERS:
-            self._memo[text] = vector
+            self._memo[text] = read
             if len(self._memo) > self._memo_entries:
                 self._memo.popitem(last=False)
 
@@ -149,8 +155,8 @@ class _Model:
             raise EmbedderUnavailableError(f"The embedding model cannot be loaded: {fault}") from fault
         self._inputs = {item.name for item in self._session.get_inputs()}
 
-    def vector(self, text: str) -> "Matrix":
-        """The mean over the token vectors, of length 1 (sbert.net, all-MiniLM-L6-v2)."""
+    def read(self, text: str) -> "Read":
+        """The mean over the token vectors, of length 1 (sbert.net, all-MiniLM-L6-v2), and the number of tokens."""
         numpy = self._numpy
         tokens = self._tokenizer.encode(text)
         ids = numpy.array([tokens.ids], numpy.int64)
@@ -162,7 +168,15 @@ class _Model:
         (hidden, *_) = self._session.run(None, {name: feed[name] for name in self._inputs})
         mean = hidden[0].mean(axis=0)
         unit: Matrix = mean / numpy.linalg.norm(mean)
-        return unit
+        return unit, len(tokens.ids)
+
+
+def installed() -> bool:
+    """Whether model and tokenizer are there; neither is read."""
+    try:
+        return all(_file_of(*file) for file in (_MODEL, _TOKENIZER))
+    except EmbedderUnavailableError:
+        return False
 
 
 def _file_of(package: str, name: str) -> Path:

@@ -237,3 +237,16 @@ class TestPublication:
         before = decode(domain.Model, store.hget(redis_names.room(acme.id, "models"), model.id))
         assert not before.default
         store.close()
+
+
+def test_what_is_local_has_no_address(acme: House) -> None:
+    engineer = acme.actor(Role.ENGINEER)
+    row = services.create_provider(actor=engineer, name="Inside", dialect="local")
+    assert (row.base_url, row.dialect) == ("local:", "local")
+    assert services.change_provider(actor=engineer, provider_id=row.id, base_url="").base_url == "local:"
+    with pytest.raises(ValidationError) as fault:
+        services.change_provider(actor=engineer, provider_id=row.id, base_url="https://api.example.com")
+    assert set(fault.value.message_dict) == {"base_url"}
+    with pytest.raises(ValidationError) as fault:
+        services.change_provider(actor=engineer, provider_id=row.id, dialect="openai")
+    assert set(fault.value.message_dict) == {"base_url"}

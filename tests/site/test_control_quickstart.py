@@ -29,6 +29,7 @@ from smartflow_site.env import ROOT
 pytestmark = pytest.mark.django_db(transaction=True)
 Run = Callable[..., str]
 MODEL = "http://127.0.0.1:9001/v1"
+EMBEDDINGS = "all-minilm-l6-v2"
 NAMES = [
     "SMARTFLOW_URL",
     "SMARTFLOW_API_KEY",
@@ -110,18 +111,24 @@ def test_what_it_makes(run: Run, tmp_path: Path) -> None:
     person = identity.people(organisation.id).get()
     assert person.email == values["SMARTFLOW_ADMIN_USER"]
     assert person.is_superuser
-    provider = providers.providers(organisation.id).get()
+    provider = providers.providers(organisation.id).get(name="local")
     assert (provider.base_url, provider.private_allowed) == (MODEL, True)
-    model = providers.models(organisation.id).get()
+    model = providers.models(organisation.id).get(kind="chat")
     assert (model.name, model.default, model.output_cap) == ("smollm2-135m-instruct", True, 1024)
     assert model.input_rate
     assert model.output_rate
-    assert routing.targets(organisation.id).get().upstream_model == model.name
+    assert routing.targets(organisation.id).get(model_id=model.id).upstream_model == model.name
+    vectors = providers.models(organisation.id).get(kind="embedding")
+    target = routing.targets(organisation.id).get(model_id=vectors.id)
+    assert (vectors.name, vectors.default, target.upstream_model) == (EMBEDDINGS, False, EMBEDDINGS)
+    inside = providers.providers(organisation.id).get(id=target.provider_id)
+    assert (inside.dialect, inside.base_url) == ("local", "local:")
     policy = policies.policies(organisation.id).get()
     assert (policy.name, policy.action, policy.enabled) == ("PCI card mask", "redact", True)
     client = APIClient()
     client.credentials(HTTP_AUTHORIZATION=f"Bearer {values['SMARTFLOW_ADMIN_TOKEN']}")
-    assert client.get("/api/providers").json()["results"][0]["name"] == "local"
+    listed = [row["name"] for row in client.get("/api/providers").json()["results"]]
+    assert sorted(listed) == ["local", "local-embeddings"]
     assert APIClient().login(username=person.email, password=values["SMARTFLOW_ADMIN_PASSWORD"])
 
 
@@ -131,7 +138,7 @@ def test_other_ports_are_followed(run: Run, tmp_path: Path) -> None:
     assert run(SMARTFLOW_PORT="9099", SMARTFLOW_LOCAL_MODEL_URL="http://127.0.0.1:9002/v1") == ""
     after = welcome.read(tmp_path / welcome.FILE)
     assert after == before | {"SMARTFLOW_URL": "http://127.0.0.1:9099"}
-    assert providers.providers(EVERYONE).get().base_url == "http://127.0.0.1:9002/v1"
+    assert providers.providers(EVERYONE).get(name="local").base_url == "http://127.0.0.1:9002/v1"
 
 
 def test_a_lost_file_makes_new_secrets_and_ends_the_old(run: Run, tmp_path: Path) -> None:
@@ -168,7 +175,7 @@ def test_what_people_changed_stays(run: Run, tmp_path: Path) -> None:
     assert key is not None
     people.set_password(actor=actor, person_id=person.id, password="another-good-one-77")
     keyring.disable_key(actor=actor, key_id=key.id)
-    model = providers.models(EVERYONE).get()
+    model = providers.models(EVERYONE).get(kind="chat")
     catalogue.change_model(actor=actor, model_id=model.id, enabled=False)
     before = rows()
     said = welcome.notes(run())
@@ -184,12 +191,12 @@ def test_without_a_local_model(run: Run, tmp_path: Path) -> None:
     said = welcome.notes(run(SMARTFLOW_LOCAL_MODEL_URL=""))
     assert len(said) == 1
     assert "local model" in said[0]
-    assert not providers.providers(EVERYONE).exists()
+    assert providers.providers(EVERYONE).get().name == "local-embeddings"
     block = welcome.block(tmp_path / welcome.FILE, said, has_model=False)
     assert "/v1/models" in block
     assert said[0] in block
     assert run() == ""
-    assert providers.models(EVERYONE).get().default
+    assert providers.models(EVERYONE).get(default=True).kind == "chat"
 
 
 def test_runs_at_once_make_one_organisation(run: Run, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 from apps.core.outcome import Refuse
 from apps.gateway import pipeline, places
-from apps.gateway.calls import counting, passing
+from apps.gateway.calls import counting, embedding, passing
 from apps.gateway.exchange import Exchange
 from apps.gateway.pipeline import Answer
 from apps.gateway.places import Place
@@ -18,4 +18,5 @@ TABLE: dict[str, Run] = {
     places.CHAT: pipeline.chat,
     places.COUNT: counting.run,
     places.PASSING: passing.run,
+    places.EMBEDDING: embedding.run,
 }

@@ -50,6 +50,7 @@ class AnthropicSurface:
     """The dialect as calls without state."""
 
     name = "anthropic"
+    kind = "chat"
     ending = b""
 
     def parse(self, body: bytes, model: str, *, stream: bool) -> ChatRequest | Refuse:

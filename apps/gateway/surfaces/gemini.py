@@ -53,6 +53,7 @@ class GeminiSurface:
     """The dialect as calls without state."""
 
     name = "gemini"
+    kind = "chat"
     ending = b""
 
     def parse(self, body: bytes, model: str, *, stream: bool) -> ChatRequest | Refuse:

@@ -42,6 +42,7 @@ class OpenAI:
     """The dialect as calls without state."""
 
     name = "openai"
+    kind = "chat"
     ending = event(DONE)
 
     def parse(self, body: bytes, model: str, *, stream: bool) -> ChatRequest | Refuse:

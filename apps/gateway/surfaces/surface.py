@@ -74,6 +74,8 @@ class Surface(Protocol):
     """One client dialect; has no state."""
 
     name: str
+    # The kind of models that answer it.
+    kind: str
     # What follows the last event of every stream.
     ending: bytes
 

@@ -4,6 +4,7 @@
 from apps.providers.pairs import (
     anthropic_gemini,
     anthropic_openai,
+    embeddings,
     gemini_anthropic,
     gemini_openai,
     openai_anthropic,
@@ -18,4 +19,9 @@ TABLE: dict[tuple[str, str], Pair] = {
     ("anthropic", "gemini"): anthropic_gemini.PAIR,
     ("gemini", "openai"): gemini_openai.PAIR,
     ("gemini", "anthropic"): gemini_anthropic.PAIR,
+}
+# Requests for vectors, by the name that `apps.providers.dialects.embeddings` gives the provider's side.
+VECTORS: dict[tuple[str, str], Pair] = {
+    ("openai", "gemini_embeddings"): embeddings.OPENAI_GEMINI,
+    ("gemini", "openai_embeddings"): embeddings.GEMINI_OPENAI,
 }
