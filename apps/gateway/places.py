@@ -7,7 +7,7 @@ import msgspec
 from msgspec.structs import replace
 
 from apps.core.outcome import Refuse
-from apps.gateway.surfaces import TABLE, counting
+from apps.gateway.surfaces import TABLE, completions, counting
 from apps.gateway.surfaces.embeddings import GEMINI_BATCH, GEMINI_SINGLE, OPENAI
 from apps.gateway.surfaces.surface import Surface
 
@@ -28,6 +28,7 @@ class Place(msgspec.Struct, frozen=True):
 _OPENAI, _ANTHROPIC, _GEMINI = TABLE["openai"], TABLE["anthropic"], TABLE["gemini"]
 _FIXED = {
     "/v1/chat/completions": Place(CHAT, _OPENAI),
+    "/v1/completions": Place(CHAT, completions.SURFACE),
     "/v1/embeddings": Place(EMBEDDING, OPENAI),
     "/v1/messages": Place(CHAT, _ANTHROPIC),
     "/v1/messages/count_tokens": Place(COUNT, counting.ANTHROPIC),

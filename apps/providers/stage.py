@@ -15,10 +15,10 @@ from apps.providers.dialects.dialect import Dialect, Whole
 from apps.providers.dialects.fitted import Quirks
 from apps.providers.dialects.gemini import retry_after
 from apps.providers.fields import own_name
-from apps.providers.pairs import TABLE, VECTORS
+from apps.providers.pairs import COMPLETIONS, TABLE, VECTORS
 from apps.providers.pairs.pair import Ask, InexpressibleError, InvalidError, Pair
 
-PAIRS = TABLE | VECTORS
+PAIRS = TABLE | COMPLETIONS | VECTORS
 # A provider's refusal of these is about the request; everything else is about the provider or our set-up.
 _CALLERS_FAULT = {400, 413, 422}
 _ERROR_BYTES = 64 * 1024

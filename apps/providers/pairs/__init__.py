@@ -10,6 +10,7 @@ from apps.providers.pairs import (
     openai_anthropic,
     openai_gemini,
 )
+from apps.providers.pairs.completions import Completions
 from apps.providers.pairs.pair import Pair
 
 TABLE: dict[tuple[str, str], Pair] = {
@@ -19,6 +20,11 @@ TABLE: dict[tuple[str, str], Pair] = {
     ("anthropic", "gemini"): anthropic_gemini.PAIR,
     ("gemini", "openai"): gemini_openai.PAIR,
     ("gemini", "anthropic"): gemini_anthropic.PAIR,
+}
+# Text completions are chats to every provider.
+COMPLETIONS: dict[tuple[str, str], Pair] = {
+    ("openai-completions", name): Completions(TABLE.get(("openai", name)))
+    for name in ("openai", "anthropic", "gemini")
 }
 # Requests for vectors, by the name that `apps.providers.dialects.embeddings` gives the provider's side.
 VECTORS: dict[tuple[str, str], Pair] = {
