@@ -23,6 +23,7 @@ from apps.core.django_redis_client import client
 
 LoadOne = Callable[[str], "Published | None"]
 LoadAll = Callable[[], Iterable["Published"]]
+Followers = Callable[[str, str], Iterable[str]]
 
 GONE_SECONDS = 3600
 KEPT = timedelta(days=1)
@@ -30,6 +31,7 @@ _EVERYTHING = 7_203_401  # the advisory lock that single edits share and a full 
 _KEYS_PER_BATCH = 500
 _log = logging.getLogger(__name__)
 _rooms: dict[str, tuple[LoadOne, LoadAll]] = {}
+_followers: dict[str, dict[str, Followers]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,11 @@ def register(room: str, load_one: LoadOne, load_all: LoadAll) -> None:
     _rooms[room] = (load_one, load_all)
 
 
+def follow(room: str, leader: str, those: Followers) -> None:
+    """Let each edit of a subject of `leader` publish rows of `room` too: `those` names them for (organisation, id)."""
+    _followers.setdefault(leader, {})[room] = those
+
+
 def enqueue(
     room: str, organisation_id: str, subject_id: str, digest: str = "", gone: bytes | None = None
 ) -> None:
@@ -62,6 +69,9 @@ def enqueue(
         room=room, organisation_id=organisation_id, subject_id=subject_id, digest=digest, gone=gone
     )
     transaction.on_commit(functools.partial(_push_now, row), robust=True)
+    for follower, those in _followers.get(room, {}).items():
+        for found in those(organisation_id, subject_id):
+            enqueue(follower, organisation_id, found)
 
 
 def push(row: Outbox, redis_client: "redis.Redis | None" = None) -> None:

@@ -39,6 +39,11 @@ def milliseconds(identifier: str) -> int:
     return int(identifier.partition("_")[2][:12], 16)
 
 
+def read_ms(own: str) -> int:
+    """The same of an id that was made here and needs no look: for the hot path."""
+    return int(own[own.index("_") + 1 :][:12], 16)
+
+
 def moment(identifier: str) -> datetime:
     """The aware UTC moment an id was made; ValueError when it is not one of ours."""
     return clock.from_ms(milliseconds(identifier))

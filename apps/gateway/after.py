@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The steps from the provider's answer on: review, price, record, and what follows the last byte."""
 
+from collections.abc import Mapping
 from time import perf_counter_ns
+from typing import Any
 
 import msgspec
 
@@ -10,15 +12,19 @@ from apps.audit.domain import Body, UsageSource
 from apps.audit.stage import record as write_record
 from apps.cache import stage as cache
 from apps.cache.domain import Stored
-from apps.core import clock, money, redis_names
+from apps.core import clock, ids, redis_names
 from apps.core.outcome import Refuse
 from apps.gateway.before import reader_of, review_values
 from apps.gateway.exchange import Exchange
+from apps.gateway.reserving import rates_of
 from apps.gateway.rooms import Rooms
+from apps.gateway.surfaces.surface import ChatRequest
 from apps.gateway.texts import characters
 from apps.keys import stage as keys
-from apps.providers.domain import Usage, cost
-from apps.providers.stage import Sent
+from apps.providers import estimate, tiers
+from apps.providers.rates import bill
+from apps.providers.stage import Sent, Tried
+from apps.providers.usage import Usage
 
 _encode = msgspec.json.Encoder().encode
 BYTES_PER_TOKEN = 4
@@ -32,7 +38,7 @@ def review(exchange: Exchange, sent: Sent) -> bytes | Refuse:
     since = perf_counter_ns()
     whole, surface = sent.whole, exchange.surface
     assert whole is not None  # noqa: S101 - a whole answer was sent
-    exchange.usage = whole.usage
+    note_usage(exchange, whole.usage, whole.body)
     body, raw = whole.body, sent.raw
     if sent.pair is not None and sent.ask is not None:
         try:
@@ -63,31 +69,64 @@ def keep_answer(exchange: Exchange, original: bytes, delivered: bytes) -> None:
         exchange.answer_kept = original if view.bodies == "full" else delivered
 
 
+def note_usage(exchange: Exchange, usage: Usage | None, answer: Mapping[str, Any]) -> None:
+    """What the provider says it used, and the service tier it names beside."""
+    exchange.usage = usage
+    if tier := tiers.served(answer):
+        exchange.record.service_tier = tier
+
+
 def price(exchange: Exchange) -> None:
     """What the exchange used and costs: the provider's figures, else an estimate of what was produced."""
-    record, admission, model, request = exchange.record, exchange.admission, exchange.model, exchange.request
+    record, admission, request = exchange.record, exchange.admission, exchange.request
     if record.cache_hit:
         record.usage_source = UsageSource.CACHE
         return
-    if exchange.free or admission is None or admission.open is None or model is None or request is None:
+    if exchange.free or admission is None or admission.open is None or request is None:
         return
-    usage = exchange.usage
-    if usage is not None:
-        record.usage_source = UsageSource.PROVIDER
-    else:
-        reached = any(attempt.outcome in _REACHED for attempt in record.attempts)
-        # A failure that produced nothing costs nothing; one who leaves has still made the provider work.
-        fruitless = record.error_code and not exchange.produced_chars and record.error_code not in LEFT
-        if not reached or fruitless:
-            return
-        record.usage_source = UsageSource.ESTIMATED
-        usage = Usage(
-            input=-(-request.size // BYTES_PER_TOKEN), output=-(-exchange.produced_chars // BYTES_PER_TOKEN)
-        )
+    tried = _reached(exchange)
+    usage = _used(exchange, request, tried)
+    if usage is None:
+        return
+    at_ms = ids.read_ms(record.id)
+    rates = rates_of(exchange, tried.route if tried is not None else None, at_ms)
+    record.price_version = rates.version if rates is not None else ""
     record.input_tokens, record.output_tokens, record.cached_tokens = usage.input, usage.output, usage.cached
-    record.cost = cost(model.rates, usage)
-    record.charged = money.charge(record.cost)
+    record.cost, record.charged = bill(rates, usage, record.service_tier, at_ms)
     record.overrun = record.charged > record.reserved
+
+
+def _reached(exchange: Exchange) -> Tried | None:
+    """The attempt that made a provider work: the one that answered, however that ended, else the last one."""
+    answered = exchange.record.target_id
+    for tried in reversed(exchange.tried):
+        if tried.outcome in _REACHED or tried.route.target_id == answered:
+            return tried
+    return None
+
+
+def _used(exchange: Exchange, request: ChatRequest, tried: Tried | None) -> Usage | None:
+    """The usage to pay for; None where nothing was used."""
+    record, told = exchange.record, exchange.usage
+    if told is None and tried is None:
+        return None
+    dialect = tried.route.dialect.name if tried is not None else ""
+    likely = exchange.likely.get(tried.route.target_id) if tried is not None else None
+    record.estimated_input = estimate.likely(request.size, dialect=dialect) if likely is None else likely
+    made = estimate.likely(exchange.produced_chars, dialect=dialect)
+    if told is not None:
+        record.usage_source = UsageSource.PROVIDER
+        if made > told.output and tried is not None and tried.outcome != "ok":
+            # A stream that was left says what was used when it began.
+            record.usage_source = UsageSource.ESTIMATED
+            told = msgspec.structs.replace(told, output=made)
+        record.usage = told.to_record()
+        return told
+    # A failure that produced nothing costs nothing; one who leaves has still made the provider work.
+    if record.error_code and not exchange.produced_chars and record.error_code not in LEFT:
+        return None
+    record.usage_source = UsageSource.ESTIMATED
+    return Usage(input=record.estimated_input, output=made)
 
 
 async def record(exchange: Exchange, rooms: Rooms) -> Refuse | None:

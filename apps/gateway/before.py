@@ -11,13 +11,14 @@ from apps.audit.domain import Attempt, PhaseTried
 from apps.audit.domain import Verdict as Outcome
 from apps.audit.stage import open_record
 from apps.cache import stage as cache
-from apps.core import clock, money
+from apps.core import clock
 from apps.core.http import Client
 from apps.core.limits import ANSWER_SECONDS
 from apps.core.outcome import Refuse
 from apps.gateway import wire
 from apps.gateway.exchange import Exchange
 from apps.gateway.names import admits, resolve
+from apps.gateway.reserving import planned, reserve
 from apps.gateway.rooms import Rooms
 from apps.gateway.snapshot import View
 from apps.gateway.texts import Slot, collect, put_back
@@ -28,8 +29,6 @@ from apps.keys.store import Reservation
 from apps.policies import stage as policies
 from apps.policies.domain import Action, Facts, Verdict
 from apps.providers import stage as providers
-from apps.providers.domain import Usage, cost
-from apps.routing import stage as routing
 
 _encode = msgspec.json.Encoder().encode
 
@@ -78,7 +77,7 @@ def understand(
     request = exchange.surface.parse(body, model_in_path, stream=stream)
     if isinstance(request, Refuse):
         return request
-    exchange.request = request
+    exchange.request, exchange.body = request, body
     if view.bodies == "full":
         exchange.prompt_kept = body
     record.stream, record.model_asked = request.stream, request.model
@@ -153,8 +152,7 @@ async def admit(exchange: Exchange, rooms: Rooms) -> Refuse | None:
             model_id=model.id,
             bundle=view.bundle.digest,
         )
-    record.reserved = 0 if exchange.free else money.charge(_most(exchange))
-    record.price_version = model.rates.version if model.rates else ""
+    record.reserved = 0 if exchange.free else reserve(exchange)
     record.budget_ids = tuple(budget.id for budget in key.budgets)
     wish = Reservation(
         open=_open_record(exchange, rooms, caller),
@@ -242,12 +240,7 @@ async def send(exchange: Exchange, rooms: Rooms, client: Client | None = None) -
     since = perf_counter_ns()
     view, request, model, record = exchange.view, exchange.request, exchange.model, exchange.record
     assert view is not None and request is not None and model is not None  # noqa: S101, PT018
-    usable = view.providers
-    if exchange.wishes.provider:
-        usable = {key: value for key, value in usable.items() if value.name == exchange.wishes.provider}
-    if exchange.only_at is not None:
-        usable = {key: usable[key] for key in usable.keys() & exchange.only_at}
-    plan = routing.plan(view.table, model.id, model.name, usable)
+    plan = planned(exchange)
     since = exchange.stage("plan", since)
     if isinstance(plan, Refuse):
         return plan
@@ -339,14 +332,6 @@ def _policy_failed(reason: str) -> Refuse:
     return Refuse(
         "policy_unavailable", f"{reason}, and it fails closed. Nothing was sent.", headers=keys.RETRY
     )
-
-
-def _most(exchange: Exchange) -> Any:
-    """The most this request may cost: a byte is at least a token's share, the output is bounded."""
-    request, model = exchange.request, exchange.model
-    assert request is not None and model is not None  # noqa: S101, PT018
-    output = (request.output_limit or model.output_cap) * request.choices
-    return cost(model.rates, Usage(input=request.size, output=output))
 
 
 def reader_of(view: View, key: Key) -> str:

@@ -9,6 +9,7 @@ from msgspec import field
 
 from apps.audit.domain import Evaluation, Record, Stage
 from apps.core import ids
+from apps.core.outcome import Refuse
 from apps.gateway.snapshot import View
 from apps.gateway.surfaces import openai
 from apps.gateway.surfaces.surface import ChatRequest, Surface
@@ -18,6 +19,7 @@ from apps.keys.stage import Admission
 from apps.policies.domain import Facts
 from apps.providers.domain import Model, Usage
 from apps.providers.stage import Tried
+from apps.routing.domain import Target
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -53,6 +55,10 @@ class Exchange(msgspec.Struct):
     free: bool = False
     tried: list[Tried] = field(default_factory=list)
     stages: list[Stage] = field(default_factory=list)
+    # The request's bytes until what it may cost is reserved, the targets to try, and its likely tokens at each.
+    body: bytes = b""
+    plan: tuple[Target, ...] | Refuse | None = None
+    likely: dict[str, int] = field(default_factory=dict)
     usage: Usage | None = None
     # What was produced, for cancels and for providers that do not say.
     produced_chars: int = 0

@@ -271,6 +271,8 @@ class Snapshot:
             total=provider.answer_seconds,
             verify_tls=provider.verify_tls,
             private_allowed=provider.private_allowed,
+            rates=target.rates,
+            later=target.later,
         )
 
 

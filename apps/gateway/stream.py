@@ -19,7 +19,7 @@ from apps.gateway import after, before
 from apps.gateway.exchange import Exchange
 from apps.gateway.rooms import Rooms
 from apps.policies.domain import Action
-from apps.providers.dialects.dialect import Dialect
+from apps.providers.dialects.dialect import Dialect, Piece
 from apps.providers.pairs.pair import Translation
 from apps.providers.stage import Sent, Tried
 from apps.providers.usage import Partial, merge
@@ -89,11 +89,8 @@ class Stream:
                     if not data:
                         continue
                     piece = dialect.decode_event(data)
-                    if piece.usage is not None:
-                        self._exchange.usage = piece.usage
-                    elif piece.part is not None:
-                        self._part = merge(self._part, piece.part)
-                        self._exchange.usage = self._part.whole()
+                    if piece.usage is not None or piece.part is not None:
+                        self._note_usage(piece)
                     if piece.chunk is not None:
                         may_close = may_close or dialect.ends(piece.chunk)
                         self._take(piece.chunk, raw, out)
@@ -112,6 +109,14 @@ class Stream:
         except (ValueError, RecursionError) as fault:
             text = "is too long" if isinstance(fault, EventSizeError) else "cannot be read"
             yield Refuse("upstream_error", f"An event of the provider's stream {text}.")
+
+    def _note_usage(self, piece: Piece) -> None:
+        """What an event says about usage: all of it, or something to be put together with what came before."""
+        usage = piece.usage
+        if piece.part is not None:
+            self._part = merge(self._part, piece.part)
+            usage = self._part.whole()
+        after.note_usage(self._exchange, usage, piece.chunk or {})
 
     def _over(self, error: str, out: list[bytes]) -> Refuse | None:
         """The provider is done: what a translation still owes goes out; the refusal is why the stream must stop."""

@@ -6,7 +6,7 @@ of them is made of pieces of at least one byte of UTF-8, so a text never has mor
 film and files do not follow that; each has an allowance below, in the figures that providers publish.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,16 +15,11 @@ OVERHEAD = 1024
 # What a file, a stored prompt or a page to be fetched may hold where the model's context is not known.
 UNKNOWN_CONTEXT = 1_000_000
 # Where parts of messages are. What tools are given and give back is free JSON, which may look like a part and is text.
-_PLACES = (
+_PLACES = frozenset((
     "messages", "contents", "content", "parts", "system", "systemInstruction", "system_instruction", "input", "output",
     "functionResponse", "function_response",
-)  # fmt: skip
+))  # fmt: skip
 _BASE64_MARK = ";base64,"
-# Bytes that appear in every request that holds more than text; without them nobody needs to look closer.
-_MARKS = (
-    b"image", b"audio", b"video", b"file", b"document", b"nlineData", b"nline_data", b"cached", b"previous_response",
-    b"conversation", b"earch", b"code_", b"rlContext", b"rl_context", b"\\u",
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +42,7 @@ ALLOWANCES: Mapping[str, Allowance] = {
     # 258 a tile and 20 tiles; 32 tokens a second of sound and 295 of film, at no less than 4 and 16 kbit/s.
     "gemini": Allowance(image=5_200, sound=64, film=148, tools=512, bytes_per_token=4.0),
 }
+_USUAL = ALLOWANCES["openai"]
 # These count a picture in thousands of tokens where their siblings count hundreds: 2,833 and 5,667 for each of 8 tiles.
 _DEAR_IMAGES = (("gpt-4o-mini", 48_200),)
 
@@ -65,64 +61,89 @@ class Weight:
     inline: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Reckoning:
+    """The most input tokens a request can be counted as, those on average, and whether it holds nothing but text."""
+
+    most: int
+    likely: int
+    text_only: bool
+
+
+def reckon(
+    body: bytes, fields: Mapping[str, Any], *, dialect: str, upstream_model: str = "", context: int = 0
+) -> Reckoning:
+    """Bound and likely number in one look; `context` of the model, 0 where it is not known.
+
+    What the provider adds by itself while it answers (pages it searches, for one) is within the bound only by the
+    context; what nobody can see counts as nothing in the likely number.
+    """
+    allowance = ALLOWANCES.get(dialect, _USUAL)
+    size = len(body)
+    most = size + OVERHEAD + (allowance.tools if fields.get("tools") else 0)
+    weight = weigh(fields)
+    if weight is _NOTHING:
+        likely_ = -int(-size // allowance.bytes_per_token)
+        return Reckoning(context if 0 < context < most else most, likely_, text_only=True)
+    # Most pictures are a quarter of the largest, most sound and film four times as dense as the thinnest.
+    image = _image(allowance, upstream_model)
+    likely_ = -int(-(size - weight.inline) // allowance.bytes_per_token) + weight.images * (image // 4)
+    likely_ += (weight.sound * allowance.sound + weight.film * allowance.film) // 4000
+    if weight.unseen:
+        return Reckoning(context or max(UNKNOWN_CONTEXT, size), likely_, text_only=False)
+    most += weight.images * image - weight.inline
+    most += -(-weight.sound * allowance.sound // 1000) - (-weight.film * allowance.film // 1000)
+    return Reckoning(min(most, context) if context else most, likely_, text_only=False)
+
+
 def bound(
     body: bytes, fields: Mapping[str, Any], *, dialect: str, upstream_model: str = "", context: int = 0
 ) -> int:
-    """The most input tokens that a request can be counted as; `context` of the model, 0 where it is not known.
-
-    What the provider adds by itself while it answers (pages it searches, for one) is within it only by the context.
-    """
-    allowance = ALLOWANCES.get(dialect, ALLOWANCES["openai"])
-    if not any(mark in body for mark in _MARKS):
-        most = len(body) + OVERHEAD + (allowance.tools if fields.get("tools") else 0)
-        return min(most, context) if context else most
-    weight = weigh(fields)
-    if weight.unseen:
-        return context or max(UNKNOWN_CONTEXT, len(body))
-    most = len(body) - weight.inline + OVERHEAD + (allowance.tools if fields.get("tools") else 0)
-    most += weight.images * _image(allowance, upstream_model)
-    most += -(-weight.sound * allowance.sound // 1000) - (-weight.film * allowance.film // 1000)
-    return min(most, context) if context else most
+    """The most input tokens that a request can be counted as; see `reckon`."""
+    return reckon(body, fields, dialect=dialect, upstream_model=upstream_model, context=context).most
 
 
 def likely(size: int, *, dialect: str) -> int:
     """The tokens of so many bytes of text on average: for counting and settling where the provider says nothing."""
-    allowance = ALLOWANCES.get(dialect, ALLOWANCES["openai"])
+    allowance = ALLOWANCES.get(dialect, _USUAL)
     return -int(-size // allowance.bytes_per_token)
 
 
 def likely_input(body: bytes, fields: Mapping[str, Any], *, dialect: str, upstream_model: str = "") -> int:
-    """The input tokens of a request on average; what nobody can see counts as nothing."""
-    allowance = ALLOWANCES.get(dialect, ALLOWANCES["openai"])
-    weight = weigh(fields) if any(mark in body for mark in _MARKS) else Weight()
-    text = likely(len(body) - weight.inline, dialect=dialect)
-    # Most pictures are a quarter of the largest, most sound and film four times as dense as the thinnest.
-    image = _image(allowance, upstream_model) // 4
-    return (
-        text + weight.images * image + (weight.sound * allowance.sound + weight.film * allowance.film) // 4000
-    )
+    """The input tokens of a request on average; see `reckon`."""
+    return reckon(body, fields, dialect=dialect, upstream_model=upstream_model).likely
+
+
+_NOTHING = Weight()
 
 
 def weigh(fields: Mapping[str, Any]) -> Weight:
-    """Look through a request of any dialect for what is not text."""
-    images = sound = film = unseen = inline = 0
+    """Look through a request of any dialect for what is not text; how long its texts are makes no difference."""
+    images = sound = film = inline = 0
+    unseen = sum(1 for name in _STORED if fields.get(name))
+    unseen += _fetched(fields["tools"]) if fields.get("tools") else 0
     stack: list[Any] = [fields]
     while stack:
         value = stack.pop()
         if isinstance(value, list):
             stack.extend(value)
-        elif isinstance(value, dict):
-            found = _media(value)
-            if found is None:
-                stack.extend(value[name] for name in _PLACES if name in value and not _is_free(value, name))
-                continue
-            kind, size = found
-            inline += size
-            images += kind == "image"
-            sound += size if kind == "audio" else 0
-            film += size if kind == "video" else 0
-            unseen += kind == "unseen"
-    unseen += sum(1 for _ in _stored(fields))
+            continue
+        if not isinstance(value, dict):
+            continue
+        found = _media(value) if any(map(value.__contains__, _PART)) else None
+        if found is None:
+            for name, inner in value.items():
+                if type(inner) is not str and name in _PLACES and not _is_free(value, name):
+                    stack.append(inner)
+            continue
+        kind, size = found
+        inline += size
+        images += kind == "image"
+        sound += size if kind == "audio" else 0
+        film += size if kind == "video" else 0
+        unseen += kind == "unseen"
+    if not (images or inline or unseen or sound or film):
+        return _NOTHING
     return Weight(images, sound, film, unseen, inline)
 
 
@@ -170,28 +191,21 @@ def _inline(value: Any) -> int:
     return 0 if value.startswith(("http:", "https:", "gs:", "s3:")) else len(value)
 
 
-def _stored(fields: Mapping[str, Any]) -> Iterator[str]:
-    """Names of fields that bring in what is kept at the provider, or what it will fetch."""
-    for name in (
-        "previous_response_id",
-        "conversation",
-        "cachedContent",
-        "cached_content",
-        "web_search_options",
-    ):
-        if fields.get(name):
-            yield name
-    tools = fields.get("tools")
+# Fields that bring in what is kept at the provider, or what it will fetch.
+_STORED = ("previous_response_id", "conversation", "cachedContent", "cached_content", "web_search_options")
+_SEARCHES = ("googleSearch", "google_search", "urlContext", "url_context")
+# What makes an object a part that may be something else than text.
+_PART = ("type", "inlineData", "inline_data", "fileData", "file_data")
+
+
+def _fetched(tools: Any) -> int:
+    """How many of some tools bring in what nobody can see before."""
+    found = 0
     for tool in tools if isinstance(tools, list) else ():
-        if isinstance(tool, dict) and str(tool.get("type", "")).startswith(("web_", "file_search", "code_")):
-            yield str(tool["type"])
-        elif isinstance(tool, dict) and tool.keys() & {
-            "googleSearch",
-            "google_search",
-            "urlContext",
-            "url_context",
-        }:
-            yield "search"
+        if isinstance(tool, dict):
+            named = str(tool.get("type", "")).startswith(("web_", "file_search", "code_"))
+            found += named or any(map(tool.__contains__, _SEARCHES))
+    return found
 
 
 def _image(allowance: Allowance, upstream_model: str) -> int:

@@ -1,14 +1,33 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What usage costs: prices as providers publish them, and exact dollars at a set of them. Part of the hot path."""
+"""What usage costs: exact dollars at a set of prices. Part of the hot path; `plain` has its short cut."""
 
 from collections.abc import Iterator, Mapping
-from decimal import Context, Decimal
+from decimal import Decimal
 
 import msgspec
 
+from apps.core import money
+from apps.providers.plain import EXACT as _EXACT
+from apps.providers.plain import dearest_input, dearest_output, plain
+from apps.providers.price_list import PriceList, Prices, Rates, Sheet, Tier, Window
 from apps.providers.usage import Usage
 
-_EXACT = Context(prec=80)
+__all__ = [
+    "STANDARD",
+    "Line",
+    "PriceList",
+    "Prices",
+    "Rates",
+    "Sheet",
+    "Tier",
+    "Window",
+    "bill",
+    "breakdown",
+    "cost",
+    "in_effect",
+    "most",
+    "upper_bound",
+]
 _NOTHING = Decimal(0)
 _HUNDRED = Decimal(100)
 _SECONDS = Decimal(3600)
@@ -16,76 +35,6 @@ _MINUTE_MS, _DAY_MINUTES = 60_000, 1440
 # 1 January 1970 was a Thursday.
 _FIRST_WEEKDAY = 3
 STANDARD = ""
-
-
-class Prices(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Dollars per million tokens where no comment says otherwise; None costs as much as what it is a part of."""
-
-    input: Decimal = _NOTHING
-    output: Decimal = _NOTHING
-    # The name on the wire is older than the one in the code.
-    cache_read: Decimal | None = msgspec.field(default=None, name="cached_input")
-    cache_write_5m: Decimal | None = None
-    cache_write_1h: Decimal | None = None
-    audio_input: Decimal | None = None
-    image_input: Decimal | None = None
-    video_input: Decimal | None = None
-    cached_audio: Decimal | None = None
-    cached_image: Decimal | None = None
-    reasoning: Decimal | None = None
-    audio_output: Decimal | None = None
-    image_output: Decimal | None = None
-    # Dollars per request, per picture made, per hour, per million characters, per thousand pages.
-    request: Decimal = _NOTHING
-    image: Decimal = _NOTHING
-    hour: Decimal = _NOTHING
-    characters: Decimal = _NOTHING
-    pages: Decimal = _NOTHING
-    # Dollars per thousand calls of a tool that the provider runs itself.
-    tools: dict[str, Decimal] = {}
-
-
-class Tier(Prices, frozen=True, kw_only=True):
-    """The prices, all of them, of a request with more than so many input tokens."""
-
-    above: int
-
-
-class Sheet(Prices, frozen=True, kw_only=True):
-    """Prices with the tiers above them, lowest first.
-
-    A tier counts for the whole request; with `marginal`, only for the tokens of each kind beyond its bound.
-    """
-
-    tiers: tuple[Tier, ...] = ()
-    marginal: bool = False
-
-
-class Window(Sheet, frozen=True, kw_only=True):
-    """Prices of a part of the day: minutes after midnight UTC, on the days given (Monday is 0)."""
-
-    start: int
-    end: int
-    days: tuple[int, ...] = (0, 1, 2, 3, 4, 5, 6)
-
-
-class PriceList(Sheet, frozen=True, kw_only=True):
-    """All prices of a model: standard ones, those of service tiers, and those of parts of the day."""
-
-    services: dict[str, Sheet] = {}
-    windows: tuple[Window, ...] = ()
-
-
-class Rates(PriceList, frozen=True, kw_only=True):
-    """A price list in use.
-
-    `version` names it on records. `from_ms` is the moment it takes effect. `margin` is added, in percent; below zero
-    it is a discount.
-    """
-
-    version: str
-    from_ms: int = 0
-    margin: Decimal = _NOTHING
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -105,10 +54,23 @@ def cost(rates: Rates | None, usage: Usage, service: str = STANDARD, at_ms: int 
     """
     if rates is None:
         return _NOTHING
-    micro = _NOTHING
-    for kind, count, price in _parts(_sheet(rates, service, at_ms), usage):
-        micro = _EXACT.add(micro, _amount(kind, count, price))
-    return _with_margin(rates, micro)
+    quick = plain(rates)
+    units = None if quick is None else quick.units(usage, service)
+    if quick is None or units is None:
+        return _slow_cost(rates, usage, service, at_ms)
+    return Decimal(units).scaleb(quick.exponent, _EXACT)
+
+
+def bill(rates: Rates | None, usage: Usage, service: str = STANDARD, at_ms: int = 0) -> tuple[Decimal, int]:
+    """`cost`, and the whole micro-dollars to charge for it."""
+    if rates is None:
+        return _NOTHING, 0
+    quick = plain(rates)
+    units = None if quick is None else quick.units(usage, service)
+    if quick is None or units is None:
+        dollars = _slow_cost(rates, usage, service, at_ms)
+        return dollars, money.charge(dollars)
+    return Decimal(units).scaleb(quick.exponent, _EXACT), -(-units // quick.per_micro)
 
 
 def breakdown(rates: Rates, usage: Usage, service: str = STANDARD, at_ms: int = 0) -> tuple[Line, ...]:
@@ -131,25 +93,69 @@ def upper_bound(
 ) -> Decimal:
     """The most dollars that a call of no more than so many tokens can cost, however the provider counts its parts.
 
-    Without `at_ms` the dearest part of the day counts. With `text_only` prices of sound, pictures and film are left
-    out; `tools` are the most calls of the provider's own.
+    Without `at_ms` the dearest part of the day counts. With `text_only` what is sent is known to be nothing else, and
+    what comes back may be anything; `tools` are the most calls of the provider's own.
     """
     if rates is None:
         return _NOTHING
+    quick = plain(rates)
+    units = None
+    if quick is not None and not tools:
+        units = quick.most_units(input_tokens, output_tokens, service, text_only)
+    if quick is None or units is None:
+        return _slow_bound(rates, input_tokens, output_tokens, service, at_ms, text_only, tools or {})
+    return Decimal(units).scaleb(quick.exponent, _EXACT)
+
+
+def most(
+    rates: Rates | None,
+    input_tokens: int,
+    output_tokens: int,
+    *,
+    service: str = STANDARD,
+    at_ms: int = 0,
+    text_only: bool = False,
+) -> int:
+    """The micro-dollars to reserve for `upper_bound`."""
+    if rates is None:
+        return 0
+    quick = plain(rates)
+    units = None if quick is None else quick.most_units(input_tokens, output_tokens, service, text_only)
+    if quick is None or units is None:
+        return money.charge(_slow_bound(rates, input_tokens, output_tokens, service, at_ms, text_only, {}))
+    return -(-units // quick.per_micro)
+
+
+def _slow_cost(rates: Rates, usage: Usage, service: str, at_ms: int) -> Decimal:
+    micro = _NOTHING
+    for kind, count, price in _parts(_sheet(rates, service, at_ms), usage):
+        micro = _EXACT.add(micro, _amount(kind, count, price))
+    return _with_margin(rates, micro)
+
+
+def _slow_bound(
+    rates: Rates,
+    input_tokens: int,
+    output_tokens: int,
+    service: str,
+    at_ms: int,
+    text_only: bool,
+    tools: Mapping[str, int],
+) -> Decimal:
     served = rates.services.get(service) if service else None
     if served is None and rates.windows and not at_ms:
         sheets: tuple[Sheet, ...] = (rates, *rates.windows)
     else:
         sheets = (_sheet(rates, service, at_ms),)
     reached = [*sheets, *(tier for one in sheets for tier in one.tiers if tier.above < input_tokens)]
-    dearest_in = max(_dearest_input(prices, text_only) for prices in reached)
-    dearest_out = max(_dearest_output(prices, text_only) for prices in reached)
+    dearest_in = max(dearest_input(prices, text_only) for prices in reached)
+    dearest_out = max(dearest_output(prices) for prices in reached)
     micro = _EXACT.add(
         _EXACT.multiply(Decimal(input_tokens), dearest_in),
         _EXACT.multiply(Decimal(output_tokens), dearest_out),
     )
     micro = _EXACT.add(micro, max(prices.request for prices in reached).scaleb(6, _EXACT))
-    for name, calls in (tools or {}).items():
+    for name, calls in tools.items():
         fee = max(prices.tools.get(name, _NOTHING) for prices in reached)
         micro = _EXACT.add(micro, _EXACT.multiply(Decimal(calls), fee.scaleb(3, _EXACT)))
     return _with_margin(rates, micro)
@@ -319,21 +325,6 @@ _TOKEN_KINDS = frozenset(
         "image_output",
     )
 )
-
-
-def _dearest_input(prices: Prices, text_only: bool) -> Decimal:
-    found = [prices.input, prices.cache_read, prices.cache_write_5m, prices.cache_write_1h]
-    if not text_only:
-        found += [prices.audio_input, prices.image_input, prices.video_input]
-        found += [prices.cached_audio, prices.cached_image]
-    return max(price for price in found if price is not None)
-
-
-def _dearest_output(prices: Prices, text_only: bool) -> Decimal:
-    found = [prices.output, prices.reasoning]
-    if not text_only:
-        found += [prices.audio_output, prices.image_output]
-    return max(price for price in found if price is not None)
 
 
 def _or(price: Decimal | None, otherwise: Decimal) -> Decimal:

@@ -68,6 +68,14 @@ def price_timeline(
     return PriceBook(model.organisation_id).timeline(model, provider, upstream_model)
 
 
+def own_timeline(book: PriceBook, model_id: str, provider_id: str, upstream_model: str) -> tuple[Rates, ...]:
+    """The prices of one target at all times; nothing where they are those of its model."""
+    model = rows_of(Model, book.organisation_id).get(id=model_id)
+    provider = rows_of(Provider, book.organisation_id).get(id=provider_id)
+    found = book.timeline(model, provider, upstream_model)
+    return () if found == book.timeline(model) else found
+
+
 def named_timeline(
     book: PriceBook, model_name: str, provider_name: str, upstream_model: str
 ) -> tuple[Rates, ...]:

@@ -239,6 +239,7 @@ def _set_model(model: Model, fields: ModelFields) -> None:
 def _check_catalogue(model: Model) -> None:
     """A link to the catalogue leads somewhere; the model's own name stands where it names none."""
     book = catalogue()
+    model.catalogue_digest = book.meta.digest
     if not model.catalogue_provider:
         if model.catalogue_model:
             raise ValidationError({"catalogue_provider": _("Name the provider in the price catalogue too.")})
@@ -251,7 +252,6 @@ def _check_catalogue(model: Model) -> None:
         raise ValidationError(
             {"catalogue_model": _("The price catalogue has no such model of %s.") % source.name}
         )
-    model.catalogue_digest = book.meta.digest
 
 
 def _save_model(model: Model) -> None:

@@ -137,10 +137,11 @@ def lock_corrections(organisation_id: str) -> None:
 
 @transaction.atomic
 def publish_catalogue() -> int:
-    """Publish every model again whose published prices come from an older catalogue; how many there are."""
+    """Publish every model again, and its targets, that was last published with an older catalogue; how many."""
     digest = catalogue().meta.digest
-    linked = rows_of(Model, "*").exclude(catalogue_provider="").exclude(catalogue_digest=digest)
-    rows = list(linked.select_for_update(skip_locked=True))
+    # Also those that are not linked to it: their targets may have prices in it.
+    older = rows_of(Model, "*").exclude(catalogue_digest=digest)
+    rows = list(older.select_for_update(skip_locked=True))
     for row in rows:
         row.catalogue_digest = digest
         row.save(update_fields=["catalogue_digest"])

@@ -14,9 +14,11 @@ from apps.core.outcome import Refuse
 from apps.providers.dialects.dialect import Dialect, Whole
 from apps.providers.dialects.fitted import Quirks
 from apps.providers.dialects.gemini import retry_after
+from apps.providers.dialects.signatures import own_signatures, own_thinking
 from apps.providers.fields import own_name
-from apps.providers.pairs import COMPLETIONS, TABLE, VECTORS
 from apps.providers.pairs.pair import Ask, InexpressibleError, InvalidError, Pair
+from apps.providers.pairs.table import COMPLETIONS, TABLE, VECTORS
+from apps.providers.rates import Rates, in_effect
 
 PAIRS = TABLE | COMPLETIONS | VECTORS
 # A provider's refusal of these is about the request; everything else is about the provider or our set-up.
@@ -40,8 +42,15 @@ class Route:
     total: float = 600.0
     verify_tls: bool = True
     private_allowed: bool = False
+    # What this target costs, where that was published with it.
+    rates: Rates | None = None
+    later: tuple[Rates, ...] = ()
     # What this endpoint cannot be told; None for nearly all, so that they pay nothing.
     quirks: Quirks | None = None
+
+    def rates_at(self, at_ms: int) -> Rates | None:
+        """The target's own prices of a moment; None where those of the model count."""
+        return in_effect(self.rates, self.later, at_ms) if self.later else self.rates
 
 
 class Tried(msgspec.Struct, frozen=True):
@@ -149,7 +158,7 @@ def _translated(question: Question, route: Route) -> tuple[Mapping[str, Any], Pa
     if pair is None:
         if route.quirks is not None:
             _refuse_quirks(question.fields, route.quirks, question)
-        return question.fields, None, None
+        return _own(question.fields, route), None, None
     ask = question.ask(route)
     body = pair.request(question.fields, ask)
     if route.quirks is not None:
@@ -163,6 +172,13 @@ def _refuse_quirks(body: Mapping[str, Any], quirks: Quirks, question: Question) 
         return
     for name, reason in quirks.refused(body):
         raise InexpressibleError(own_name(question.dialect, name), reason)
+
+
+def _own(fields: Mapping[str, Any], route: Route) -> Mapping[str, Any]:
+    """The request without what another provider signed: a conversation may have been there before."""
+    if route.dialect.name == "anthropic":
+        return own_thinking(fields)
+    return own_signatures(fields, route.upstream_model) if route.dialect.name == "gemini" else fields
 
 
 def _unsaid(fault: InexpressibleError | InvalidError, route: Route) -> Refuse:

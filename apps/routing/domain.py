@@ -5,10 +5,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from apps.core.values import Value
+from apps.providers.domain import Rates
 
 
 class Target(Value, frozen=True, kw_only=True):
-    """One way to reach a model: a provider and its own name for it; lower `rank` goes first."""
+    """One way to reach a model: a provider and its own name for it; lower `rank` goes first.
+
+    `rates` and `later` are its prices (see the model's) where they are not those of the model.
+    """
 
     id: str
     organisation_id: str
@@ -18,6 +22,8 @@ class Target(Value, frozen=True, kw_only=True):
     upstream_model: str
     rank: int = 0
     drained: bool = False
+    rates: Rates | None = None
+    later: tuple[Rates, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,16 +3,23 @@
 
 from collections.abc import Iterator
 
-from apps.changes.publish import Published, register
+from apps.changes.publish import Published, follow, register
+from apps.core import clock
 from apps.core.django_rows import rows_of
 from apps.core.tenancy import EVERYONE
 from apps.core.values import encode
+from apps.providers.pricing import split
+from apps.providers.selectors_prices import PriceBook, own_timeline
 from apps.routing import domain
 from apps.routing.models import Target
 
 
-def target_value(row: Target) -> domain.Target:
-    """The value of a target."""
+def target_value(row: Target, book: PriceBook | None = None) -> domain.Target:
+    """The value of a target; a price book of its organisation saves look-ups where many are made."""
+    prices = own_timeline(
+        book or PriceBook(row.organisation_id), row.model_id, row.provider_id, row.upstream_model
+    )
+    now, later = split(prices, clock.now_ms())
     return domain.Target(
         id=row.id,
         organisation_id=row.organisation_id,
@@ -22,6 +29,8 @@ def target_value(row: Target) -> domain.Target:
         upstream_model=row.upstream_model,
         rank=row.rank,
         drained=row.drained,
+        rates=now,
+        later=later,
     )
 
 
@@ -33,13 +42,23 @@ def load_target(target_id: str) -> Published | None:
 
 def load_targets() -> Iterator[Published]:
     """The current values of all targets."""
-    return (_published(row) for row in rows_of(Target, EVERYONE).order_by("id").iterator())
+    book: PriceBook | None = None
+    for row in rows_of(Target, EVERYONE).order_by("organisation_id", "id").iterator():
+        if book is None or book.organisation_id != row.organisation_id:
+            book = PriceBook(row.organisation_id)
+        yield _published(row, book)
 
 
 def register_rooms() -> None:
-    """Let the room of the snapshot be loaded from here."""
+    """Let the room of the snapshot be loaded from here; prices of targets change with models and providers."""
     register("targets", load_target, load_targets)
+    follow("targets", "models", lambda organisation, model: _those(organisation, model_id=model))
+    follow("targets", "providers", lambda organisation, provider: _those(organisation, provider_id=provider))
 
 
-def _published(row: Target) -> Published:
-    return Published(organisation_id=row.organisation_id, id=row.id, value=encode(target_value(row)))
+def _those(organisation_id: str, **of: str) -> list[str]:
+    return list(rows_of(Target, organisation_id).filter(**of).order_by("id").values_list("id", flat=True))
+
+
+def _published(row: Target, book: PriceBook | None = None) -> Published:
+    return Published(organisation_id=row.organisation_id, id=row.id, value=encode(target_value(row, book)))

@@ -254,3 +254,25 @@ class TestCommand:
         path = tmp_path / "snapshot.jsonl"
         assert "bytes written" in self.run("refresh", "--output", str(path))
         assert "as the package has it" in self.run("refresh", "--output", str(path))
+
+    def test_estimates_are_measured_by_model(self, desk: Desk) -> None:
+        desk.record("0", estimated_input=80, input_tokens=100)
+        desk.record("0", estimated_input=300, input_tokens=100)
+        desk.record("0", estimated_input=30, input_tokens=100, model="other")
+        # The provider did not count these.
+        desk.record("0", estimated_input=900, input_tokens=900, usage_source=UsageSource.ESTIMATED)
+        desk.record("0", input_tokens=900)
+        desk.ship()
+
+        said = self.run(
+            "estimates", "--organisation", desk.org, "--from", "2026-01-01", "--to", END.isoformat()
+        )
+
+        assert said.splitlines() == [
+            "Alder Bank: 2 models with estimates",
+            "  other: 0.30 of what was counted, 0.30 to 0.30, over 1 requests",
+            "  small: 1.90 of what was counted, 0.80 to 3.00, over 2 requests",
+        ]
+        assert self.run("estimates", "--to", "2026-01-02") == "Alder Bank: 0 models with estimates\n"
+        with pytest.raises(CommandError, match="no organisation"):
+            self.run("estimates", "--organisation", "org_none")

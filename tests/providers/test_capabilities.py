@@ -6,8 +6,8 @@ import pytest
 from apps.gateway import places
 from apps.providers.capabilities import ENDPOINTS, FEATURES, REFUSED, UNSAYABLE, Capability, rows
 from apps.providers.domain import DIALECTS
-from apps.providers.pairs import TABLE
 from apps.providers.pairs.pair import Ask, InexpressibleError
+from apps.providers.pairs.table import TABLE
 from tests.matrix.cells import IMPOSSIBLE, MODELS, OWN
 from tests.matrix.cells import UNSAYABLE as MATRIX_UNSAYABLE
 from tests.providers.capability_requests import REQUESTS

@@ -39,6 +39,7 @@ async def run(exchange: Exchange, rooms: Rooms, body: bytes, place: Place) -> An
     assert request is not None  # noqa: S101 - understand came first
     # What is estimated, where a provider does not count, are the texts and not the JSON around them.
     request.size = _text_size(request)
+    exchange.likely.clear()
     sent = await before.send(exchange, rooms, Local(rooms.embedder, rooms.client))
     return sent if isinstance(sent, Refuse) else _answered(exchange, request, sent)
 

@@ -9,7 +9,8 @@ import msgspec
 from typing_extensions import override
 
 from apps.providers.dialects.dialect import Piece
-from apps.providers.dialects.openai import OpenAI, body_of, read_usage
+from apps.providers.dialects.openai import OpenAI, body_of
+from apps.providers.dialects.openai_usage import read_usage
 
 _encode = msgspec.json.Encoder().encode
 _Said = tuple[str, tuple[Any, ...]]

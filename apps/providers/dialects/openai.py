@@ -8,34 +8,10 @@ import msgspec
 
 from apps.core.sse import DONE
 from apps.providers.dialects.dialect import Dialect, Piece, Whole
-from apps.providers.domain import Usage
+from apps.providers.dialects.openai_usage import read_usage
 
 _ERROR_CHARS = 500
 _encode = msgspec.json.Encoder().encode
-
-
-class _Details(msgspec.Struct):
-    cached_tokens: int | None = 0
-
-
-class _Usage(msgspec.Struct):
-    prompt_tokens: int = 0
-    completion_tokens: int | None = 0
-    prompt_tokens_details: _Details | None = None
-    # Where compatible servers tell the same: DeepSeek, then Moonshot and StepFun.
-    prompt_cache_hit_tokens: int | None = None
-    cached_tokens: int | None = None
-
-    def canonical(self) -> Usage:
-        cached = (self.prompt_tokens_details and self.prompt_tokens_details.cached_tokens) or 0
-        cached = cached or self.prompt_cache_hit_tokens or self.cached_tokens or 0
-        return Usage(
-            input=max(0, self.prompt_tokens),
-            output=max(0, self.completion_tokens or 0),
-            cache_read=max(0, cached),
-        )
-
-
 _object = msgspec.json.Decoder(dict[str, Any]).decode
 
 
@@ -104,16 +80,6 @@ def _choices(answer: dict[str, Any]) -> list[dict[str, Any]]:
         if not isinstance(choice, dict):
             raise ValueError("a choice is no object")
     return choices
-
-
-def read_usage(raw: Any) -> Usage | None:
-    """The canonical usage of a `usage` object; None where it is none."""
-    if not isinstance(raw, dict):
-        return None
-    try:
-        return msgspec.convert(raw, _Usage).canonical()
-    except msgspec.ValidationError:
-        return None
 
 
 def _message(answer: dict[str, Any]) -> str:

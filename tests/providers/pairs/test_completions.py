@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from openai.types import Completion
 
-from apps.providers.pairs import COMPLETIONS
 from apps.providers.pairs.pair import Ask, InexpressibleError, InvalidError
+from apps.providers.pairs.table import COMPLETIONS
 
 USAGE = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
 HEAD = {"id": "c1", "created": 1, "model": "m"}

@@ -241,7 +241,7 @@ class TestPublication:
         assert found[row.id].tiers[0].input == 4
         assert found[second.id].margin == 9
 
-    def test_after_an_update_linked_models_are_published_once(self, acme: House) -> None:
+    def test_after_an_update_models_are_published_once(self, acme: House) -> None:
         linked = model(acme, name="gpt-4o", catalogue_provider="openai")
         model(acme)
         assert services_prices.publish_catalogue() == 0

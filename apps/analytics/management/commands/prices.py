@@ -1,18 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`manage.py prices`: show what the catalogue says, make its snapshot afresh, price records again."""
+"""`manage.py prices`: show the catalogue, make its snapshot afresh, price records again, measure estimates."""
 
 from argparse import ArgumentTypeError
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db.models import QuerySet
 from typing_extensions import override
 
+from apps.analytics.estimates import measure
 from apps.analytics.rerating import Rerated, rerate
 from apps.changes.domain import system
-from apps.core import money
+from apps.core import clock, money
 from apps.core.tenancy import EVERYONE
 from apps.identity.selectors import organisations
 from apps.providers.catalogue import SNAPSHOT, Catalogue, Entry, catalogue
@@ -20,16 +22,17 @@ from apps.providers.catalogue_refresh import MissingPackageError, write
 from apps.providers.pricing import catalogue_version, document
 
 _SHOWN = 20
+_WEEK = timedelta(days=7)
 
 
 class Command(BaseCommand):
     """The prices of models."""
 
-    help = "Show published prices, refresh their snapshot, or price records again."
+    help = "Show published prices, refresh their snapshot, price records again, or measure estimates."
 
     @override
     def add_arguments(self, parser: CommandParser) -> None:
-        """Three actions with their own options."""
+        """Four actions with their own options."""
         actions = parser.add_subparsers(dest="action", required=True)
         show = actions.add_parser("show", help="what a provider charges for a model, with its history")
         show.add_argument("provider")
@@ -48,11 +51,27 @@ class Command(BaseCommand):
         again.add_argument("--reason", default="", help="why, for the change log")
         again.add_argument("--author", default="", help="who asks for it, for the change log")
         again.add_argument("--dry-run", action="store_true", help="count only, write nothing")
+        measured = actions.add_parser(
+            "estimates", help="how far estimates of input are from what providers count"
+        )
+        measured.add_argument("--from", dest="start", type=_moment, help="first moment, UTC; else a week ago")
+        measured.add_argument(
+            "--to", dest="end", type=_moment, help="first moment that is left out; else now"
+        )
+        measured.add_argument(
+            "--organisation", default=EVERYONE, help="id of one organisation; else all of them"
+        )
 
     @override
     def handle(self, *args: Any, **options: Any) -> None:
         """Do what was asked for."""
-        {"show": self._show, "refresh": self._refresh, "rerate": self._rerate}[options["action"]](options)
+        actions = {
+            "show": self._show,
+            "refresh": self._refresh,
+            "rerate": self._rerate,
+            "estimates": self._estimates,
+        }
+        actions[options["action"]](options)
 
     def _show(self, options: dict[str, Any]) -> None:
         book = catalogue()
@@ -84,12 +103,7 @@ class Command(BaseCommand):
             raise CommandError("--to is later than --from.")
         if not options["dry_run"] and not (options["reason"].strip() and options["author"].strip()):
             raise CommandError("Say why and who with --reason and --author, or look first with --dry-run.")
-        wanted = organisations(EVERYONE)
-        if options["organisation"] != EVERYONE:
-            wanted = wanted.filter(id=options["organisation"])
-            if not wanted.exists():
-                raise CommandError(f"There is no organisation {options['organisation']}.")
-        for organisation in wanted:
+        for organisation in _wanted(options["organisation"]):
             found = rerate(
                 actor=system(organisation.id, options["author"].strip() or "Smartflow"),
                 organisation_id=organisation.id,
@@ -100,6 +114,28 @@ class Command(BaseCommand):
                 dry_run=options["dry_run"],
             )
             self.stdout.write(f"{organisation.name}: {_sentence(found, options['dry_run'])}")
+
+    def _estimates(self, options: dict[str, Any]) -> None:
+        end = options["end"] or clock.now()
+        start = options["start"] or end - _WEEK
+        for organisation in _wanted(options["organisation"]):
+            found = measure(organisation.id, start, end)
+            self.stdout.write(f"{organisation.name}: {len(found)} models with estimates")
+            for name, one in sorted(found.items()):
+                self.stdout.write(
+                    f"  {name}: {one.ratio:.2f} of what was counted, {one.lowest:.2f} to {one.highest:.2f},"
+                    f" over {one.records} requests"
+                )
+
+
+def _wanted(organisation_id: str) -> QuerySet[Any]:
+    """All organisations, or the one that is named; CommandError where there is none."""
+    wanted = organisations(EVERYONE)
+    if organisation_id != EVERYONE:
+        wanted = wanted.filter(id=organisation_id)
+        if not wanted.exists():
+            raise CommandError(f"There is no organisation {organisation_id}.")
+    return wanted
 
 
 def _sentence(found: Rerated, dry_run: bool) -> str:
