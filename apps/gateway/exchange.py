@@ -59,6 +59,8 @@ class Exchange(msgspec.Struct):
     body: bytes = b""
     plan: tuple[Target, ...] | Refuse | None = None
     likely: dict[str, int] = field(default_factory=dict)
+    # Micro-dollars that it costs whatever is used; None where the usage decides.
+    fixed: int | None = None
     usage: Usage | None = None
     # What was produced, for cancels and for providers that do not say.
     produced_chars: int = 0

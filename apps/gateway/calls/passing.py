@@ -2,11 +2,13 @@
 """A request to any other path of a provider: governed like a chat, its shape left alone."""
 
 import asyncio
+from decimal import Decimal
 from time import perf_counter_ns
 
 import msgspec
 
 from apps.audit.domain import Verdict as Outcome
+from apps.core import money
 from apps.core.http import Call, CallError, Incoming
 from apps.core.limits import ANSWER_SECONDS, MAX_JSON_DEPTH
 from apps.core.outcome import Refuse
@@ -89,7 +91,7 @@ def _understand(exchange: Exchange, way: Way, content: Read) -> Refuse | None:
     fields = {"method": way.method, "query": way.query, "body": content.value[0]}
     size = len(content.raw) if content.readable else 0
     exchange.request = ChatRequest(record.model_asked, fields, slots, record.stream, False, None, 1, size)
-    exchange.model = _priced(way)
+    exchange.model, exchange.fixed = _priced(way), money.charge(provider.pass_price or Decimal(0))
     # No answer is stored: what the provider does for such a request is not known.
     exchange.wishes = msgspec.structs.replace(exchange.wishes, provider=provider.name)
     return None
