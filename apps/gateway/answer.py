@@ -24,9 +24,15 @@ class Answer:
         self._send, self._exchange, self._extra = send, exchange, extra
         self._started = self._ended = False
 
-    async def whole(self, status: int, body: bytes, more: tuple[tuple[bytes, bytes], ...] = ()) -> None:
-        """A JSON answer with all our headers."""
-        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body)), *more]
+    async def whole(
+        self,
+        status: int,
+        body: bytes,
+        kind: bytes = b"application/json",
+        more: tuple[tuple[bytes, bytes], ...] = (),
+    ) -> None:
+        """A whole answer, JSON unless its kind says otherwise, with all our headers."""
+        headers = [(b"content-type", kind), (b"content-length", b"%d" % len(body)), *more]
         _add_figures(self._exchange, headers)
         await self._start(status, headers)
         await self._last(body)

@@ -13,7 +13,7 @@ from apps.core.limits import BODY_SECONDS, MAX_EXCHANGES
 from apps.core.outcome import Refuse
 from apps.gateway import after, before, calls, listing, pipeline, places
 from apps.gateway.answer import Answer
-from apps.gateway.exchange import Exchange, begin
+from apps.gateway.exchange import Asked, Exchange, begin
 from apps.gateway.places import Place
 from apps.gateway.rooms import Rooms
 from apps.gateway.stream import Stream
@@ -63,6 +63,8 @@ class Gateway:
         refusal = refusal or self._refusal(scope, place)
         if refusal is None:
             exchange.told = _told(headers, exchange.surface.name)
+            if isinstance(place, Place) and place.call == places.PASSING:
+                exchange.asked = _asked(scope, headers)
             refusal = await before.identify(exchange, self.rooms, headers, _query_key(scope, exchange))
         if refusal is not None or isinstance(place, Refuse):
             await self._refuse(exchange, refusal or _nowhere(place), answer)
@@ -81,7 +83,7 @@ class Gateway:
         place: Place,
     ) -> None:
         try:
-            body = await self._body(headers, receive)
+            body = await self._body(headers, receive, any_kind=place.call == places.PASSING)
         except GoneError:
             return
         if isinstance(body, Refuse):
@@ -123,12 +125,12 @@ class Gateway:
             await answer.stream(reply, handle)
             after.settle(exchange, self.rooms, reply.delivered)
             return
-        exchange.record.status = 200
+        exchange.record.status = reply.status
         after.price(exchange)
         if unrecorded := await after.record(exchange, self.rooms):
             await answer.refuse(unrecorded)
         else:
-            await answer.whole(200, reply.body, reply.headers)
+            await answer.whole(reply.status, reply.body, reply.kind, reply.headers)
         after.settle(exchange, self.rooms, reply.body)
 
     async def _refuse(self, exchange: Exchange, refusal: Refuse, answer: Answer) -> None:
@@ -159,7 +161,7 @@ class Gateway:
         """Reasons to go no further that need no look at the caller."""
         if isinstance(place, Refuse):
             return place
-        if scope["method"] != place.method:
+        if place.method and scope["method"] != place.method:
             text = f"{scope['path'][:120]} answers to {place.method}."
             return Refuse("method_not_allowed", text, headers=(("allow", place.method),))
         if self.rooms.draining:
@@ -176,11 +178,12 @@ class Gateway:
             )
         return None
 
-    async def _body(self, headers: Headers, receive: Receive) -> bytes | Refuse:
+    async def _body(self, headers: Headers, receive: Receive, *, any_kind: bool = False) -> bytes | Refuse:
         kind = headers.get(b"content-type", _JSON)
-        if kind != _JSON:
+        if kind != _JSON and not any_kind:
             kind = kind.partition(b";")[0].strip().lower()
-        if kind != _JSON or headers.get(b"content-encoding", b"identity") != b"identity":
+        encoded = headers.get(b"content-encoding", b"identity") != b"identity"
+        if (kind != _JSON and not any_kind) or encoded:
             return Refuse(
                 "unsupported_media_type", "Send `content-type: application/json` without a content encoding."
             )
@@ -239,6 +242,12 @@ def _too_large(most: int) -> Refuse:
 
 def _nowhere(place: Place | Refuse) -> Refuse:
     return place if isinstance(place, Refuse) else Refuse("not_found", "There is nothing here.")
+
+
+def _asked(scope: Scope, headers: Headers) -> Asked:
+    """The head of a request that is to be passed through."""
+    path = scope.get("raw_path") or scope["path"].encode()
+    return Asked(scope["method"], path.partition(b"?")[0], scope.get("query_string") or b"", headers)
 
 
 def _told(headers: Headers, dialect: str) -> tuple[tuple[str, str], ...]:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """One request and its answer while they are under way; the finished `record` is the VAS record."""
 
+from collections.abc import Mapping
 from time import perf_counter_ns
 
 import msgspec
@@ -21,6 +22,15 @@ from apps.providers.stage import Tried
 from apps.routing.domain import Target
 
 
+class Asked(msgspec.Struct, frozen=True):
+    """The head of a request as it was sent: path and query without any decoding."""
+
+    method: str
+    path: bytes
+    query: bytes
+    headers: Mapping[bytes, bytes]
+
+
 class Exchange(msgspec.Struct):
     """Filled by the pipeline alone, step after step."""
 
@@ -30,6 +40,8 @@ class Exchange(msgspec.Struct):
     wishes: Wishes = field(default_factory=Wishes)
     # What the client says about its own dialect, for providers who speak it too.
     told: tuple[tuple[str, str], ...] = ()
+    # The head of a request that is to be passed through.
+    asked: Asked | None = None
     caller: Caller | None = None
     view: View | None = None
     request: ChatRequest | None = None
@@ -47,6 +59,8 @@ class Exchange(msgspec.Struct):
     body: bytes = b""
     plan: tuple[Target, ...] | Refuse | None = None
     likely: dict[str, int] = field(default_factory=dict)
+    # Micro-dollars that it costs whatever is used; None where the usage decides.
+    fixed: int | None = None
     usage: Usage | None = None
     # What was produced, for cancels and for providers that do not say.
     produced_chars: int = 0

@@ -14,9 +14,11 @@ from apps.providers.stage import Sent
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """A whole JSON answer, reviewed and ready to be recorded, and what its headers say beside."""
+    """A whole answer, reviewed and ready to be recorded; JSON with status 200 unless it says otherwise."""
 
     body: bytes
+    status: int = 200
+    kind: bytes = b"application/json"
     headers: tuple[tuple[bytes, bytes], ...] = ()
 
 

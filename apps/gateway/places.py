@@ -11,11 +11,12 @@ from apps.gateway.surfaces import TABLE, completions, counting
 from apps.gateway.surfaces.embeddings import GEMINI_BATCH, GEMINI_SINGLE, OPENAI
 from apps.gateway.surfaces.surface import Surface
 
-CHAT, COUNT, EMBEDDING, MODELS = "chat", "count", "embedding", "models"
+CHAT, COUNT, EMBEDDING, MODELS, PASSING = "chat", "count", "embedding", "models", "passing"
+PASSTHROUGH = "/v1/passthrough/"
 
 
 class Place(msgspec.Struct, frozen=True):
-    """One address: `model` and `stream` where the path says them; `method` is the one it answers to."""
+    """One address: `model` and `stream` where the path says them; `method` is the one it answers to, empty for several."""
 
     call: str
     surface: Surface
@@ -34,6 +35,7 @@ _FIXED = {
     "/v1/models": Place(MODELS, _OPENAI, "GET"),
     "/v1beta/models": Place(MODELS, _GEMINI, "GET"),
 }
+_PASSING = Place(PASSING, _OPENAI, "")
 # What a path of Google's says behind its colon.
 _GEMINI_CALLS = {
     "generateContent": Place(CHAT, _GEMINI),
@@ -42,7 +44,11 @@ _GEMINI_CALLS = {
     "embedContent": Place(EMBEDDING, GEMINI_SINGLE),
     "batchEmbedContents": Place(EMBEDDING, GEMINI_BATCH),
 }
-ENDPOINTS = (*_FIXED, *(f"/v1beta/models/{{model}}:{call}" for call in _GEMINI_CALLS))
+ENDPOINTS = (
+    *_FIXED,
+    *(f"/v1beta/models/{{model}}:{call}" for call in _GEMINI_CALLS),
+    f"{PASSTHROUGH}{{provider}}/{{path}}",
+)
 
 
 def find(path: str) -> Place | Refuse:
@@ -55,6 +61,8 @@ def find(path: str) -> Place | Refuse:
             name, colon, call = path[len(prefix) :].rpartition(":")
             if colon and name and call in _GEMINI_CALLS:
                 return replace(_GEMINI_CALLS[call], model=unquote(name))
+    if path.startswith(PASSTHROUGH):
+        return _PASSING
     shown = "".join(char if " " <= char <= "~" else "?" for char in path)[:120]
     return Refuse("not_found", f"There is no endpoint {shown}. Endpoints: {', '.join(ENDPOINTS)}.")
 

@@ -35,6 +35,8 @@ def reserve(exchange: Exchange) -> int:
 
     Where nothing is planned nothing will be sent, so nothing can be spent.
     """
+    if exchange.fixed is not None:
+        return exchange.fixed
     view, request, model, plan = exchange.view, exchange.request, exchange.model, planned(exchange)
     assert view is not None and request is not None and model is not None  # noqa: S101, PT018
     body, exchange.body = exchange.body or _encode(request.fields), b""

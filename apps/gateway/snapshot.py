@@ -64,6 +64,8 @@ class View:
     routes: Mapping[str, Route]
     # A published policy that this process cannot read: nothing may pass as if it did not exist.
     unreadable_policy: bool = False
+    # Providers by name, ready to be called at any of their paths.
+    passing: Mapping[str, tuple[Provider, Route]] = field(default_factory=dict)
     # What of a key, besides its team, some policy's scope asks about.
     scoped: frozenset[str] = frozenset()
     # What clients may ask for besides the models' own names.
@@ -229,6 +231,11 @@ class Snapshot:
                 target.id: self._route(target, providers[target.provider_id], dialects[target.id])
                 for target in targets
             },
+            passing={
+                p.name: (p, self._route(_any_path(p), p, spoken(p.dialect, p.vendor)))
+                for p in providers.values()
+                if p.dialect in DIALECTS
+            },
         )
 
     def _policies(self, held: Mapping[str, Any]) -> dict[str, Any]:
@@ -267,6 +274,18 @@ class Snapshot:
             rates=target.rates,
             later=target.later,
         )
+
+
+def _any_path(provider: Provider) -> Target:
+    """What stands for a target where a provider is called at a path of the client's choice."""
+    return Target(
+        id="",
+        organisation_id=provider.organisation_id,
+        name=provider.name,
+        model_id="",
+        provider_id=provider.id,
+        upstream_model="",
+    )
 
 
 def _spoken(kind: str, provider: Provider) -> Dialect | None:

@@ -32,6 +32,13 @@ class KeyForm(forms.ModelForm):  # type: ignore[type-arg]
         help_text=_("One name or pattern such as gpt-* per line; * allows all, nothing allows none."),
     )
 
+    passthrough = forms.CharField(
+        label=_("may pass through"),
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 3}),
+        help_text=_("One provider and path such as openai/files/* per line; nothing allows none."),
+    )
+
     class Meta:
         model = VirtualKey
         fields = (
@@ -51,7 +58,8 @@ class KeyForm(forms.ModelForm):  # type: ignore[type-arg]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         row = kwargs.get("instance")
         if row is not None:
-            kwargs["initial"] = {**(kwargs.get("initial") or {}), "models": "\n".join(row.allowed_models)}
+            lines = {"models": "\n".join(row.allowed_models), "passthrough": "\n".join(row.passthrough)}
+            kwargs["initial"] = {**(kwargs.get("initial") or {}), **lines}
         super().__init__(*args, **kwargs)
 
 
@@ -85,6 +93,7 @@ class KeyAdmin(OrganisationAdmin[VirtualKey]):
         """The hint comes with the key; there is none before."""
         names = list(KeyForm.Meta.fields)
         names.insert(3, "models")
+        names.insert(-1, "passthrough")
         return ["hint", *names] if obj else names
 
     @override
@@ -104,6 +113,7 @@ class KeyAdmin(OrganisationAdmin[VirtualKey]):
             "person_id": form.cleaned_data["person"].id if form.cleaned_data["person"] else None,
             "budget_ids": [budget.id for budget in form.cleaned_data["budgets"]],
             "allowed_models": [line for line in form.cleaned_data["models"].splitlines() if line.strip()],
+            "passthrough": [line for line in form.cleaned_data["passthrough"].splitlines() if line.strip()],
         }
         for name in ("team", "person", "budgets"):
             del values[name]

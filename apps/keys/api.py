@@ -49,6 +49,12 @@ class KeySerializer(StrictSerializer):
     assumed_output_tokens = Count()
     may_assert_person = serializers.BooleanField(default=False)
     may_override_route = serializers.BooleanField(default=False)
+    passthrough = serializers.ListField(
+        child=serializers.CharField(max_length=300),
+        default=list,
+        max_length=200,
+        help_text="Patterns such as openai/files/* that may be passed through; empty allows none.",
+    )
     budget_ids = serializers.ListField(
         child=serializers.CharField(max_length=40), default=list, max_length=50
     )

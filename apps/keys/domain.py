@@ -68,6 +68,8 @@ class Key(Value, frozen=True, kw_only=True, tag="key"):
     assumed_output_tokens: int | None = None
     may_assert_person: bool = False
     may_override_route: bool = False
+    # Shell patterns over "provider/path" that may be passed through; empty allows none.
+    passthrough: tuple[str, ...] = ()
     bodies: str = "off"
     demo: bool = False
     version: int = 0

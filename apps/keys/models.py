@@ -123,6 +123,12 @@ class VirtualKey(OrganisationRow):
         validators=_COUNT,
         help_text=_("Reserved, and sent as the limit, where a request names none."),
     )
+    passthrough = models.JSONField(
+        _("may pass through"),
+        default=list,
+        blank=True,
+        help_text=_("Providers and paths such as openai/responses or openai/files/*; nothing allows none."),
+    )
     may_assert_person = models.BooleanField(_("may name the person"), default=False)
     may_override_route = models.BooleanField(_("may choose the route"), default=False)
     budgets = models.ManyToManyField(BudgetRow, blank=True, related_name="keys", verbose_name=_("budgets"))

@@ -147,6 +147,7 @@ def key_value(row: VirtualKey, organisation: _Organisation) -> domain.Key:
         assumed_output_tokens=row.assumed_output_tokens,
         may_assert_person=row.may_assert_person,
         may_override_route=row.may_override_route,
+        passthrough=tuple(row.passthrough),
         bodies=str(organisation.settings.bodies),
         demo=organisation.settings.demo,
         version=row.version,

@@ -72,6 +72,11 @@ class Bundle:
         """What the output policies say of a whole answer; `texts` are its segments rewritten, in order."""
         return self._look(self._output.whole or self._output.plan_for(facts), segments)
 
+    def acts(self, facts: Facts, phase: Phase) -> bool:
+        """Whether a policy in scope of a phase may block or redact: what it cannot read must not pass."""
+        side = self._input if phase is Phase.INPUT else self._output
+        return bool((side.whole or side.plan_for(facts)).holding)
+
     def holds_prompts(self, facts: Facts) -> bool:
         """Whether an input policy in scope may block or redact."""
         plan = self._input.whole or self._input.plan_for(facts)

@@ -3,7 +3,7 @@
 
 from collections.abc import Sequence
 
-from apps.policies.domain import NOTHING, Facts, Segment, Verdict
+from apps.policies.domain import NOTHING, Facts, Phase, Segment, Verdict
 from apps.policies.engine import Bundle
 from apps.policies.stream import StreamReview
 
@@ -21,6 +21,11 @@ async def consult(bundle: Bundle, facts: Facts, segments: Sequence[Segment]) -> 
 def review(bundle: Bundle, facts: Facts, segments: Sequence[Segment]) -> Verdict:
     """Step 7 for a whole answer, fresh or stored."""
     return bundle.review(facts, segments)
+
+
+def acts(bundle: Bundle, facts: Facts, phase: Phase) -> bool:
+    """Whether a policy in scope may block or redact in a phase, so that what nobody can read must not pass."""
+    return bundle.acts(facts, phase)
 
 
 def stream(bundle: Bundle, facts: Facts) -> StreamReview | None:

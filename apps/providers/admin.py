@@ -64,6 +64,7 @@ class ProviderForm(forms.ModelForm):  # type: ignore[type-arg]
             "answer_seconds",
             "silence_seconds",
             "verify_tls",
+            "pass_price",
             "enabled",
         )
 
@@ -78,7 +79,7 @@ class ProviderAdmin(OrganisationAdmin[Provider]):
     list_display = ("name", "vendor", "dialect", "base_url", "has_credential", "enabled")
     list_filter = ("dialect", "enabled")
     search_fields = ("name", "base_url")
-    readonly_fields = ("has_credential",)
+    readonly_fields = ("has_credential", "pass_price_version")
 
     @admin.display(description=_("credential stored"), boolean=True)
     def has_credential(self, obj: Provider) -> bool:

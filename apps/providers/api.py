@@ -78,6 +78,12 @@ class ProviderSerializer(StrictSerializer):
     silence_seconds = serializers.FloatField(default=limits.SILENCE_SECONDS, min_value=0.1, max_value=3600)
     verify_tls = serializers.BooleanField(default=True)
     private_allowed = serializers.BooleanField(read_only=True)
+    pass_price = Rate(
+        default=None,
+        allow_null=True,
+        help_text="Dollars for a request to /v1/passthrough, null where not known.",
+    )
+    pass_price_version = serializers.IntegerField(read_only=True)
     enabled = serializers.BooleanField(default=True)
 
 

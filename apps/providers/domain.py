@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Providers, models and prices as gateways see them."""
 
+from decimal import Decimal
+
 from apps.core.values import Value
 from apps.providers.rates import Rates, cost, in_effect
 from apps.providers.usage import Usage
@@ -42,6 +44,9 @@ class Provider(Value, frozen=True, kw_only=True):
     # Set where an operator, not a user, typed the address: private networks are then allowed.
     private_allowed: bool = False
     enabled: bool = True
+    # Dollars for a request that is passed through; None means "no price known".
+    pass_price: Decimal | None = None
+    pass_price_version: int = 0
     # Whose endpoint it is, by the ids of vendors.toml; empty for any other that speaks the dialect.
     vendor: str = ""
 

@@ -40,6 +40,16 @@ class Provider(OrganisationRow):
     )
     verify_tls = models.BooleanField(_("check certificates"), default=True)
     private_allowed = models.BooleanField(_("may be in a private network"), default=False, editable=False)
+    pass_price = models.DecimalField(
+        _("dollars per passed request"),
+        null=True,
+        blank=True,
+        help_text=_(
+            "What a request to /v1/passthrough costs. Left empty, keys with a hard budget are refused there."
+        ),
+        **_RATE,
+    )
+    pass_price_version = models.PositiveIntegerField(_("version of that price"), default=0, editable=False)
     enabled = models.BooleanField(_("enabled"), default=True)
 
     class Meta:

@@ -31,6 +31,8 @@ def provider_value(row: Provider) -> domain.Provider:
         verify_tls=row.verify_tls,
         private_allowed=row.private_allowed,
         enabled=row.enabled,
+        pass_price=row.pass_price,
+        pass_price_version=row.pass_price_version,
         vendor=row.vendor,
     )
 

@@ -40,6 +40,7 @@ class ProviderFields(TypedDict, total=False):
     silence_seconds: float
     verify_tls: bool
     private_allowed: bool
+    pass_price: Decimal | None
     enabled: bool
 
 
@@ -147,6 +148,8 @@ def provider_facts(provider: Provider) -> dict[str, Any]:
         "silence_seconds": provider.silence_seconds,
         "verify_tls": provider.verify_tls,
         "private_allowed": provider.private_allowed,
+        "pass_price": _amount(provider.pass_price),
+        "pass_price_version": provider.pass_price_version,
         "enabled": provider.enabled,
     }
 
@@ -171,7 +174,7 @@ def _set_provider(provider: Provider, actor: Actor, fields: ProviderFields) -> N
     wanted: dict[str, Any] = filled(provider, fields)
     credential = wanted.pop("credential", None)
     private = wanted.pop("private_allowed", None)
-    old_url = provider.base_url
+    old_url, old_price = provider.base_url, _amount(provider.pass_price)
     for name, value in wanted.items():
         setattr(provider, name, value)
     if provider.dialect not in (*DIALECTS, LOCAL):
@@ -182,6 +185,8 @@ def _set_provider(provider: Provider, actor: Actor, fields: ProviderFields) -> N
         raise ValidationError(
             {"credential": _("The address leads to another server: give the credential for it as well.")}
         )
+    if old_price != _amount(provider.pass_price):
+        provider.pass_price_version += 1
     if credential is not None:
         provider.credential = _sealed(credential.strip(), provider.id)
 

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 from apps.core.outcome import Refuse
 from apps.gateway import pipeline, places
-from apps.gateway.calls import counting, embedding
+from apps.gateway.calls import counting, embedding, passing
 from apps.gateway.exchange import Exchange
 from apps.gateway.pipeline import Answer
 from apps.gateway.places import Place
@@ -17,5 +17,6 @@ Run = Callable[[Exchange, Rooms, bytes, Place], Awaitable[Answer | Stream | Refu
 TABLE: dict[str, Run] = {
     places.CHAT: pipeline.chat,
     places.COUNT: counting.run,
+    places.PASSING: passing.run,
     places.EMBEDDING: embedding.run,
 }

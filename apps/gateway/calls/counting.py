@@ -36,7 +36,7 @@ async def run(exchange: Exchange, rooms: Rooms, body: bytes, place: Place) -> An
         return routes
     answer = await _counted(exchange, rooms, counting.routes(routes))
     if answer is None:
-        answer = Answer(_estimated(exchange, routes[0]), _ESTIMATED)
+        answer = Answer(_estimated(exchange, routes[0]), headers=_ESTIMATED)
     if isinstance(answer, Answer):
         after.keep_answer(exchange, answer.body, answer.body)
     return answer

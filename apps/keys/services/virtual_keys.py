@@ -39,6 +39,7 @@ _NOTED_AS_THEY_ARE = (
     "assumed_output_tokens",
     "may_assert_person",
     "may_override_route",
+    "passthrough",
 )
 
 
@@ -56,6 +57,7 @@ class KeyFields(TypedDict, total=False):
     assumed_output_tokens: int | None
     may_assert_person: bool
     may_override_route: bool
+    passthrough: Sequence[str]
     budget_ids: Sequence[str]
 
 
@@ -168,6 +170,8 @@ def _set(key: VirtualKey, fields: KeyFields) -> list[BudgetRow] | None:
     budget_ids = wanted.pop("budget_ids", None)
     if "allowed_models" in wanted:
         wanted["allowed_models"] = _patterns(wanted["allowed_models"])
+    if "passthrough" in wanted:
+        wanted["passthrough"] = _paths(wanted["passthrough"])
     for name, value in wanted.items():
         setattr(key, name, value)
     faults = {}
@@ -196,6 +200,24 @@ def _patterns(given: Sequence[str]) -> list[str]:
     if len(found) > MOST_PATTERNS or not all(text.isprintable() and 0 < len(text) <= 120 for text in found):
         raise ValidationError(
             {"allowed_models": _("Give at most 200 names or patterns of 1 to 120 characters each.")}
+        )
+    return found
+
+
+def _paths(given: Sequence[str]) -> list[str]:
+    """Patterns of providers and their paths without spaces around them, each once, in the order given."""
+    found = list(dict.fromkeys(text.strip() for text in given))
+    if len(found) > MOST_PATTERNS or not all(text.isprintable() and 0 < len(text) <= 300 for text in found):
+        raise ValidationError(
+            {
+                "passthrough": _(
+                    "Give at most 200 patterns such as openai/files/* of 1 to 300 characters each."
+                )
+            }
+        )
+    if any(text.startswith("/") or "://" in text for text in found):
+        raise ValidationError(
+            {"passthrough": _("Begin with the name of a provider, for example openai/responses.")}
         )
     return found
 
