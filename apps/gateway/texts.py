@@ -55,6 +55,23 @@ def collect_field(fields: Any, place: Any, role: str, found: list[Slot]) -> None
         found.append(Slot(_ROLES.get(place, role), str(inner), fields, place))
 
 
+def characters(values: Sequence[Any]) -> int:
+    """How many characters stand in some JSON values, words of the protocol left out."""
+    size = 0
+    for value in values:
+        if isinstance(value, str):
+            size += len(value)
+        elif isinstance(value, dict):
+            for place, inner in value.items():
+                if isinstance(inner, str):
+                    size += len(inner) if place not in _WORDS else 0
+                elif isinstance(inner, (dict, list)):
+                    size += characters((inner,))
+        elif isinstance(value, list):
+            size += characters(value)
+    return size
+
+
 def put_back(slots: Sequence[Slot], texts: Sequence[str]) -> None:
     """Put rewritten texts where the original ones stood."""
     for slot, text in zip(slots, texts, strict=True):
