@@ -9,7 +9,6 @@ from time import monotonic
 from typing import Any
 
 from apps.core.outcome import Refuse
-from apps.core.sse import KEEP_ALIVE
 from apps.gateway.exchange import Exchange
 from apps.gateway.stream import Stream
 from apps.gateway.under_way import Handle
@@ -79,9 +78,11 @@ class Answer:
             await self._last(self._exchange.surface.error_event(refusal, self._exchange.record.id))
 
     def _whisper(self) -> None:
-        task = asyncio.ensure_future(
-            self._send({"type": "http.response.body", "body": KEEP_ALIVE, "more_body": True})
-        )
+        said = self._exchange.surface.keep_alive
+        if not said:
+            return
+        message = {"type": "http.response.body", "body": said, "more_body": True}
+        task = asyncio.ensure_future(self._send(message))
         task.add_done_callback(lambda done: done.cancelled() or done.exception())
 
     async def _start(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:

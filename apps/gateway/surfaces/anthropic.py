@@ -52,6 +52,8 @@ class AnthropicSurface:
     name = "anthropic"
     kind = "chat"
     ending = b""
+    # The dialect's own; its clients pass over comments as well.
+    keep_alive = b'event: ping\ndata: {"type":"ping"}\n\n'
 
     def parse(self, body: bytes, model: str, *, stream: bool) -> ChatRequest | Refuse:
         """A request; model and form are told by the body."""

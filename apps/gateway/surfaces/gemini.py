@@ -55,6 +55,8 @@ class GeminiSurface:
     name = "gemini"
     kind = "chat"
     ending = b""
+    # Google's client (google-genai 3.6) takes a comment for an answer it cannot read.
+    keep_alive = b""
 
     def parse(self, body: bytes, model: str, *, stream: bool) -> ChatRequest | Refuse:
         """A request; model and form are told by the path."""

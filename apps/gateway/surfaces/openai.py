@@ -9,7 +9,7 @@ import msgspec
 from apps.cache import stage as cache
 from apps.core.errors import openai_body
 from apps.core.outcome import Refuse
-from apps.core.sse import DONE, event
+from apps.core.sse import DONE, KEEP_ALIVE, event
 from apps.gateway.surfaces.openai_held import OpenAIHeld
 from apps.gateway.surfaces.openai_tape import OpenAITape, chunks_of
 from apps.gateway.surfaces.reading import MOST_NAME, MOST_TOKENS, parsed, wrong
@@ -44,6 +44,7 @@ class OpenAI:
     name = "openai"
     kind = "chat"
     ending = event(DONE)
+    keep_alive = KEEP_ALIVE
 
     def parse(self, body: bytes, model: str, *, stream: bool) -> ChatRequest | Refuse:
         """A chat request, or why it is none, naming the field; the body alone says model and form."""

@@ -78,6 +78,8 @@ class Surface(Protocol):
     kind: str
     # What follows the last event of every stream.
     ending: bytes
+    # What a silent stream says from time to time; empty where clients of the dialect stumble over anything of that kind.
+    keep_alive: bytes
 
     def parse(self, body: bytes, model: str, *, stream: bool) -> ChatRequest | Refuse:
         """A request, or why it is none, naming the field; model and form come from the path where the dialect says so."""
