@@ -18,6 +18,7 @@ NAMES: dict[str, str | Promise] = {
     "lookup": _("Look up"),
     "plan": _("Plan"),
     "send": _("Send"),
+    "stream": _("Stream"),
     "review": _("Review"),
     "record": _("Record"),
     "settle": _("Settle"),

@@ -26,7 +26,6 @@ from apps.providers.stage import Sent, Tried
 from apps.providers.usage import Usage
 
 _encode = msgspec.json.Encoder().encode
-BYTES_PER_TOKEN = 4
 LEFT = {"client_closed", "draining"}
 # How an attempt ends that made the provider work.
 _REACHED = {"ok", "cancelled", "cut", "garbage"}

@@ -112,6 +112,8 @@ def _add_facts(exchange: Exchange, headers: list[tuple[bytes, bytes]]) -> None:
         headers.append((b"x-smartflow-cache-hit", record.cache_hit.encode() or b"none"))
     if record.cache_key:
         headers.append((b"x-smartflow-cache-key", record.cache_key.encode()))
+    if exchange.dropped:
+        headers.append((b"x-smartflow-dropped", _ascii(", ".join(exchange.dropped))))
     if record.bundle:
         acted = [f"{e.name} v{e.version}={e.action}" for e in record.evaluations if e.action != "allow"]
         headers.append((b"x-smartflow-policy", _ascii(", ".join(acted)) if acted else b"none"))

@@ -55,19 +55,22 @@ class Gateway:
         place = places.find(path)
         exchange = begin(
             path,
-            place.surface if isinstance(place, Place) else places.surface_of(path),
+            place.surface if isinstance(place, Place) else places.guessed(path),
             self._client_ip(scope, headers),
             headers.get(b"user-agent", b"")[:200].decode("latin-1"),
         )
         answer = Answer(send, exchange, self._cors(headers))
+        if isinstance(place, Refuse):
+            await self._refuse(exchange, refusal or place, answer)
+            return
         refusal = refusal or self._refusal(scope, place)
         if refusal is None:
             exchange.told = _told(headers, exchange.surface.name)
-            if isinstance(place, Place) and place.call == places.PASSING:
+            if place.call == places.PASSING:
                 exchange.asked = _asked(scope, headers)
             refusal = await before.identify(exchange, self.rooms, headers, _query_key(scope, exchange))
-        if refusal is not None or isinstance(place, Refuse):
-            await self._refuse(exchange, refusal or _nowhere(place), answer)
+        if refusal is not None:
+            await self._refuse(exchange, refusal, answer)
         elif place.call == places.MODELS:
             await answer.whole(200, listing.body(exchange, headers))
         else:
@@ -157,10 +160,8 @@ class Gateway:
             await answer.end(refusal)
         after.settle(exchange, self.rooms)
 
-    def _refusal(self, scope: Scope, place: Place | Refuse) -> Refuse | None:
+    def _refusal(self, scope: Scope, place: Place) -> Refuse | None:
         """Reasons to go no further that need no look at the caller."""
-        if isinstance(place, Refuse):
-            return place
         if place.method and scope["method"] != place.method:
             text = f"{scope['path'][:120]} answers to {place.method}."
             return Refuse("method_not_allowed", text, headers=(("allow", place.method),))
@@ -238,10 +239,6 @@ class Gateway:
 def _too_large(most: int) -> Refuse:
     text = f"The body is larger than {most} bytes, the most this gateway accepts."
     return Refuse("body_too_large", text, headers=(("connection", "close"),))
-
-
-def _nowhere(place: Place | Refuse) -> Refuse:
-    return place if isinstance(place, Refuse) else Refuse("not_found", "There is nothing here.")
 
 
 def _asked(scope: Scope, headers: Headers) -> Asked:

@@ -258,6 +258,8 @@ async def send(exchange: Exchange, rooms: Rooms, client: Client | None = None) -
     if isinstance(sent, providers.Sent):
         record.target_id, record.target = sent.route.target_id, sent.route.target
         record.provider, record.upstream_model = sent.route.provider, sent.route.upstream_model
+        if sent.ask is not None:
+            exchange.dropped = sent.ask.dropped
     return sent
 
 

@@ -67,6 +67,8 @@ class Exchange(msgspec.Struct):
     prompt_kept: bytes = b""
     answer_kept: bytes = b""
     recorded: bool = False
+    # Fields the provider could not be told and the client let go.
+    dropped: list[str] = field(default_factory=list)
 
     def stage(self, name: str, since: int) -> int:
         """Note a stage that began at `since` and ends now; returns now, nanoseconds of the process's clock."""

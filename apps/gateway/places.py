@@ -67,11 +67,8 @@ def find(path: str) -> Place | Refuse:
     return Refuse("not_found", f"There is no endpoint {shown}. Endpoints: {', '.join(ENDPOINTS)}.")
 
 
-def surface_of(path: str) -> Surface:
-    """The dialect in which whoever asks for a path expects errors, whether the path exists or not."""
-    place = find(path)
-    if isinstance(place, Place):
-        return place.surface
+def guessed(path: str) -> Surface:
+    """The dialect in which whoever asks for a path that does not exist most likely reads errors."""
     if path.startswith("/v1beta/") or (path.startswith("/v1/models/") and ":" in path):
         return _GEMINI
     return _ANTHROPIC if path.startswith("/v1/messages") else _OPENAI

@@ -26,18 +26,18 @@ class ProviderForm(forms.ModelForm):  # type: ignore[type-arg]
     """A provider with a field for a new credential."""
 
     vendor = forms.ChoiceField(
-        label=_("vendor"),
+        label=_("Vendor"),
         required=False,
         choices=[("", _("Another one")), *((vendor.id, vendor.name) for vendor in VENDORS.values())],
         help_text=_("Fills in the dialect and the address where you leave them empty."),
     )
     dialect = forms.ChoiceField(
-        label=_("dialect"),
+        label=_("Dialect"),
         required=False,
         choices=[("", _("The vendor's")), *((name, name) for name in (*DIALECTS, LOCAL))],
     )
     base_url = forms.CharField(
-        label=_("address"),
+        label=_("Address"),
         required=False,
         max_length=500,
         help_text=_(
@@ -45,13 +45,13 @@ class ProviderForm(forms.ModelForm):  # type: ignore[type-arg]
         ),
     )
     new_credential = forms.CharField(
-        label=_("new credential"),
+        label=_("New credential"),
         required=False,
         max_length=4096,
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
         help_text=_("Stored sealed and never shown. Left empty, the stored one stays."),
     )
-    no_credential = forms.BooleanField(label=_("remove the stored credential"), required=False)
+    no_credential = forms.BooleanField(label=_("Remove the stored credential"), required=False)
 
     class Meta:
         model = Provider

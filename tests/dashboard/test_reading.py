@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """How a record reads: its sentence, its waterfall, its figures, and the range an address asks for."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -11,6 +12,7 @@ from django.utils.html import strip_tags
 from apps.audit.domain import Attempt, Record, Stage, State, Verdict
 from apps.dashboard import figures, histogram, ranges, waterfall
 from apps.dashboard.exchange import Exchange
+from smartflow_site.env import ROOT
 from tests.dashboard.records import ATTEMPTS, STAGES, quiet, record
 
 NOW = datetime(2026, 11, 22, 15, 0, tzinfo=UTC)
@@ -55,6 +57,14 @@ def test_what_came_from_outside_is_escaped() -> None:
 
 def test_braces_from_outside_are_no_placeholders() -> None:
     assert "{cost} {0}" in said(record("org_1", NOW, person_name="{cost} {0}"))
+
+
+def test_every_stage_that_the_gateway_notes_has_a_name_for_people() -> None:
+    sources = (ROOT / "apps" / "gateway").rglob("*.py")
+    noted = {name for path in sources for name in re.findall(r'\.stage\("([a-z_]+)"', path.read_text())}
+
+    assert "stream" in noted
+    assert noted <= waterfall.NAMES.keys()
 
 
 def test_the_waterfall_has_one_scale_and_indents_attempts() -> None:

@@ -153,6 +153,7 @@ def test_what_a_chat_does_not_have_is_refused_by_name(
     assert refused.json()["error"]["param"] == field
     assert refused.json()["error"]["code"] == "unsupported_field"
     assert dropped.status_code == 200
+    assert dropped.headers["x-smartflow-dropped"].split(", ") == [field]
 
 
 @pytest.mark.parametrize(

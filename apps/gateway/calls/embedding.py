@@ -16,6 +16,7 @@ from apps.gateway.rooms import Rooms
 from apps.gateway.surfaces.embeddings import Embeddings, has_tokens
 from apps.gateway.surfaces.surface import ChatRequest
 from apps.policies import stage as policies
+from apps.providers import estimate
 from apps.providers.stage import Sent
 
 _encode = msgspec.json.Encoder().encode
@@ -58,7 +59,7 @@ def _text_size(request: ChatRequest) -> int:
     if has_tokens(request.fields):
         given = request.fields["input"]
         tokens = sum(len(item) if isinstance(item, list) else 1 for item in given)
-        return tokens * after.BYTES_PER_TOKEN
+        return round(tokens * estimate.ALLOWANCES["openai"].bytes_per_token)
     return sum(len(slot.holder[slot.place].encode()) for slot in request.slots if slot.role == "user")
 
 
@@ -67,7 +68,8 @@ def _answered(exchange: Exchange, request: ChatRequest, sent: Sent) -> Answer | 
     whole, surface = sent.whole, exchange.surface
     assert whole is not None and isinstance(surface, Embeddings)  # noqa: S101, PT018 - nothing streams
     exchange.usage = whole.usage
-    tokens = whole.usage.input if whole.usage else -(-request.size // after.BYTES_PER_TOKEN)
+    likely = estimate.likely(request.size, dialect=sent.route.dialect.name)
+    tokens = whole.usage.input if whole.usage else likely
     body, raw = whole.body, sent.raw
     try:
         if sent.pair is not None and sent.ask is not None:
